@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+ * SPDX-FileCopyrightText: The startscope authors */
+
+/* The kernel/user ABI of startscope: every record that the BPF object puts into its ring buffer, and
+ * the configuration it reads. Both sides include this file.
+ *
+ * Rules: fixed-width integers, explicit padding, no pointers, enums or bools as fields. Kinds are
+ * append-only and never renumbered; a record may grow at its end (the decoder accepts
+ * size >= minimum of its kind), and SS_ABI_VERSION changes when anything else does.
+ * All times are CLOCK_BOOTTIME nanoseconds unless a field says otherwise. */
+
+#ifndef STARTSCOPE_BPF_EVENT_H_
+#define STARTSCOPE_BPF_EVENT_H_
+
+#include <linux/types.h>
+
+#define SS_ABI_VERSION 1
+
+enum ss_event_kind {
+  SS_EVENT_EXEC = 1,        /* struct ss_exec_event */
+  SS_EVENT_EXEC_FAILED = 2, /* struct ss_exit_event: died between point of no return and new image */
+  SS_EVENT_EXIT = 3,        /* struct ss_exit_event: the last thread of a tracked process exited */
+  SS_EVENT_FORK = 4,        /* struct ss_fork_event: a tracked process made a thread or a child */
+  SS_EVENT_FAULT = 5,       /* struct ss_fault_event */
+  SS_EVENT_MARK = 6,        /* struct ss_mark_event: a uprobe of ours was reached */
+  SS_EVENT_KIND_COUNT = 7,
+};
+
+/* start_boottime_ns is the start time of the thread group's leader: with tgid it names a process
+ * for as long as the machine is up. */
+struct ss_event_header {
+  __u16 kind;
+  __u16 size; /* of the whole record, header and tail included */
+  __u32 cpu;
+  __u64 boottime_ns;
+  __u32 tgid;
+  __u32 tid;
+  __u64 start_boottime_ns;
+};
+
+/* What the kernel's own accounting says at one moment. Fault counts are of the whole thread group
+ * (live threads, dead threads, the caller); the scheduler's figures are of the group's leader.
+ * Between two snapshots off-CPU time is d(exec_start) - d(sum_exec); of it d(run_delay) was spent
+ * waiting for a CPU and the rest blocked. exec_start and sum_exec are on the scheduler's clock, so
+ * only differences mean anything. */
+struct ss_counters {
+  __u64 minor_faults;
+  __u64 major_faults;
+  __u64 exec_start_ns;
+  __u64 sum_exec_ns;
+  __u64 run_delay_ns;
+  __u32 threads;           /* live threads at this moment */
+  __u32 threads_not_read;  /* live threads beyond the bound of the walk: counts are then low */
+};
+
+#define SS_COMM_LEN 16
+#define SS_EXEC_TAIL_MAX 768
+#define SS_EXEC_FILENAME_MAX 512
+
+/* Where the begin of an exec was seen. */
+enum ss_exec_begin_source {
+  SS_BEGIN_PREPARE_EXEC = 1, /* sched_prepare_exec: the point of no return */
+  SS_BEGIN_FUNCTION = 2,     /* entry of begin_new_exec, on kernels without that tracepoint */
+  SS_BEGIN_PROCESS_EXEC = 3, /* sched_process_exec only: what came before was not seen */
+};
+
+#define SS_EXEC_SECURE 1u        /* AT_SECURE: setuid, setgid or file capabilities took effect */
+#define SS_EXEC_INTERPRETED 2u   /* #! or binfmt_misc: interpreter and filename differ */
+#define SS_EXEC_FILENAME_CUT 4u
+#define SS_EXEC_ARGV0_MISSING 8u /* argv[0] could not be read without a page fault */
+#define SS_EXEC_COMPAT 16u       /* 32-bit image */
+
+/* The tail holds filename, interpreter path, then argv[0], without terminators. */
+struct ss_exec_event {
+  struct ss_event_header header; /* time: sched_process_exec */
+  __u64 begin_boottime_ns;
+  struct ss_counters begin;
+  struct ss_counters now;
+  __u64 exec_id;    /* the kernel's per-process exec counter (task_struct.self_exec_id) */
+  __u64 watch_mask; /* bit per rule slot that matched */
+  __u64 cgroup_id;
+  __u64 parent_start_boottime_ns;
+  __u64 at_base;    /* load address of the program interpreter, 0 if none */
+  __u64 at_entry;   /* entry point of the executable */
+  __u64 at_phdr;    /* address of the executable's program headers */
+  __u64 stack_start;
+  __u64 brk_start;
+  __u64 vdso_start;
+  __u64 exe_inode;
+  __u32 exe_dev_major;
+  __u32 exe_dev_minor;
+  __u32 parent_tgid;
+  __u32 uid;
+  __u32 gid;
+  __u32 euid;
+  __u32 begin_source;
+  __u32 flags;
+  __u32 mnt_ns;
+  __u32 pid_in_ns;
+  char comm[SS_COMM_LEN];
+  __u16 filename_len;
+  __u16 interp_len;
+  __u16 argv0_len;
+  __u16 argc;
+  char tail[SS_EXEC_TAIL_MAX];
+};
+
+#define SS_EXIT_BEFORE_EXEC 1u /* exec passed its point of no return and then failed */
+
+struct ss_exit_event {
+  struct ss_event_header header;
+  struct ss_counters now;
+  __u64 exec_id;
+  __u64 begin_boottime_ns;
+  __u32 exit_code; /* as wait4 reports it: status << 8 | signal */
+  __u32 flags;
+};
+
+#define SS_FORK_THREAD 1u
+
+struct ss_fork_event {
+  struct ss_event_header header; /* of the parent */
+  __u32 child_tgid;
+  __u32 child_tid;
+  __u64 child_start_boottime_ns;
+  __u32 flags;
+  __u32 pad;
+};
+
+#define SS_FAULT_COMPLETED 1u /* seen to complete: kind is known, header time is the completion */
+#define SS_FAULT_MAJOR 2u
+#define SS_FAULT_KERNEL 4u    /* taken in kernel mode (argument copying, clearing of BSS) */
+#define SS_FAULT_WRITE 8u
+#define SS_FAULT_EXEC 16u     /* instruction fetch */
+#define SS_FAULT_ACCESS_KNOWN 32u /* WRITE and EXEC bits were observed, not merely absent */
+
+struct ss_fault_event {
+  struct ss_event_header header; /* tid is the thread that faulted */
+  __u64 address;
+  __u64 ip;
+  __u64 entry_boottime_ns; /* 0: the entry was not seen, so latency is unknown */
+  __u64 minor_faults;      /* the kernel's count for the process after this fault... */
+  __u64 major_faults;      /* ...only if counts_known */
+  __u32 flags;
+  __u32 counts_known;      /* 1: single-threaded process, so the two counts are exact */
+};
+
+struct ss_mark_event {
+  struct ss_event_header header;
+  struct ss_counters now;
+  __u64 cookie; /* given at attach: image number << 8 | mark kind */
+  __u64 ip;
+  __u64 arg0;   /* first integer argument register */
+};
+
+/* One rule of what to track: all fields named in `fields` must match. Rules are OR-ed, decided once
+ * at exec. */
+#define SS_RULE_UID 1u
+#define SS_RULE_CGROUP 2u
+#define SS_RULE_TGID 4u
+#define SS_RULE_COMM 8u      /* the new image's comm */
+#define SS_RULE_EXE 16u      /* device and inode of the executable */
+#define SS_RULE_ANCESTOR 32u /* some ancestor is the process `ancestor_tgid` */
+#define SS_RULE_PARENT_DEPTH 32
+
+enum ss_level {
+  SS_LEVEL_PHASES = 1,    /* counters read at boundaries; instruction-fetch faults only */
+  SS_LEVEL_OBJECTS = 2,   /* every fault, completed */
+};
+
+struct ss_rule {
+  __u32 enabled;
+  __u32 fields;
+  __u32 uid;
+  __u32 tgid;
+  __u32 ancestor_tgid;
+  __u32 level;      /* enum ss_level */
+  __u32 until_exit; /* 1: track to exit; 0: stop at main */
+  __u32 exe_dev_major;
+  __u32 exe_dev_minor;
+  __u32 pad;
+  __u64 cgroup_id;
+  __u64 exe_inode;
+  char comm[SS_COMM_LEN];
+};
+#define SS_RULE_MAX 64
+
+/* Mark kinds: the low byte of a cookie. User space gives them their meaning per runtime. */
+enum ss_mark_kind {
+  SS_MARK_LOADER_ENTRY = 1,       /* first instructions of the program interpreter */
+  SS_MARK_DEPENDENCIES_BEGIN = 2, /* glibc RT_ADD; musl __dls3 */
+  SS_MARK_RELOCATED = 3,          /* glibc RT_CONSISTENT; musl's call of _dl_debug_state */
+  SS_MARK_ENTRY = 4,              /* the executable's entry point */
+  SS_MARK_LIBC_START = 5,         /* __libc_start_main */
+  SS_MARK_MAIN = 6,               /* the program's own main */
+  SS_MARK_GO_SCHEDINIT = 7,
+  SS_MARK_GO_RUNTIME_MAIN = 8,
+  SS_MARK_RUST_LANG_START = 9,
+  SS_MARK_DEPENDENCIES_MAPPED = 10, /* glibc: return from _dl_map_object_deps */
+  SS_MARK_KIND_COUNT = 11,
+};
+
+/* Per-CPU counters kept by the BPF programs. */
+struct ss_stats {
+  __u64 produced[8]; /* by ss_event_kind: records put into the ring */
+  __u64 dropped[8];  /* by ss_event_kind: records for which the ring had no room */
+  __u64 untracked_marks;  /* uprobe hits in processes that are not followed */
+  __u64 faults_unpaired;  /* completions whose entry was not seen */
+  __u64 no_task_storage;  /* task storage could not be allocated */
+};
+
+#ifdef __cplusplus
+#define SS_STATIC_ASSERT static_assert
+#else
+#define SS_STATIC_ASSERT _Static_assert
+#endif
+SS_STATIC_ASSERT(sizeof(struct ss_event_header) == 32, "ABI");
+SS_STATIC_ASSERT(sizeof(struct ss_counters) == 48, "ABI");
+SS_STATIC_ASSERT(sizeof(struct ss_exit_event) == 104, "ABI");
+SS_STATIC_ASSERT(sizeof(struct ss_fork_event) == 56, "ABI");
+SS_STATIC_ASSERT(sizeof(struct ss_fault_event) == 80, "ABI");
+SS_STATIC_ASSERT(sizeof(struct ss_mark_event) == 104, "ABI");
+SS_STATIC_ASSERT(sizeof(struct ss_rule) == 72, "ABI");
+SS_STATIC_ASSERT(sizeof(struct ss_exec_event) == 32 + 8 + 48 + 48 + 11 * 8 + 10 * 4 + 16 + 8 + 768,
+                 "ABI");
+
+#endif /* STARTSCOPE_BPF_EVENT_H_ */

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+// Typed events: the output of the decode stage and the only input of the model. Passive data. Times
+// are CLOCK_BOOTTIME nanoseconds. Strings hold bytes as the process or kernel gave them.
+
+#ifndef STARTSCOPE_DAEMON_DECODE_EVENT_H_
+#define STARTSCOPE_DAEMON_DECODE_EVENT_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <variant>
+
+#include "daemon/elf/image_facts.h"
+
+namespace startscope {
+
+// The kernel's own accounting at one moment; meaning of each as in bpf/event.h, ss_counters.
+struct Counters {
+  uint64_t minor_faults = 0;
+  uint64_t major_faults = 0;
+  uint64_t exec_start_ns = 0;
+  uint64_t sum_exec_ns = 0;
+  uint64_t run_delay_ns = 0;
+  uint32_t threads = 0;
+  uint32_t threads_not_read = 0;
+};
+
+enum class ExecBeginSource : uint8_t { kPrepareExec = 1, kFunction = 2, kProcessExec = 3 };
+
+struct ExecEvent {
+  uint64_t begin_boottime_ns = 0;
+  ExecBeginSource begin_source = ExecBeginSource::kPrepareExec;
+  Counters begin;
+  Counters now;
+  uint64_t exec_id = 0;
+  uint64_t watch_mask = 0;
+  uint64_t cgroup_id = 0;
+  uint32_t parent_pid = 0;
+  uint64_t parent_start_boottime_ns = 0;
+  uint64_t at_base = 0;   // load address of the program interpreter; 0 if none
+  uint64_t at_entry = 0;  // run-time address of the executable's entry point
+  uint64_t at_phdr = 0;
+  uint64_t stack_start = 0;
+  uint64_t brk_start = 0;
+  uint64_t vdso_start = 0;
+  FileId executable;
+  uint32_t uid = 0;
+  uint32_t gid = 0;
+  uint32_t euid = 0;
+  uint32_t mount_namespace = 0;
+  uint32_t pid_in_namespace = 0;
+  bool secure = false;
+  bool interpreted = false;
+  bool compat = false;
+  bool filename_cut = false;
+  uint32_t argc = 0;
+  std::string comm;
+  std::string filename;
+  std::string interpreter;
+  std::string argv0;
+};
+
+struct ExitEvent {
+  Counters now;
+  uint64_t exec_id = 0;
+  uint64_t begin_boottime_ns = 0;
+  uint32_t exit_status = 0;  // as wait4 reports it
+  bool before_exec = false;  // exec failed after its point of no return: there was no ExecEvent
+};
+
+struct ForkEvent {
+  uint32_t child_pid = 0;
+  uint32_t child_tid = 0;
+  uint64_t child_start_boottime_ns = 0;
+  bool thread = false;
+};
+
+struct FaultEvent {
+  uint64_t address = 0;
+  uint64_t ip = 0;
+  uint64_t entry_boottime_ns = 0;  // 0: not seen, latency unknown
+  bool completed = false;          // false: only the entry was recorded; kind not known
+  bool major = false;
+  bool kernel_mode = false;
+  bool access_known = false;  // write and instruction_fetch were observed
+  bool write = false;
+  bool instruction_fetch = false;
+  bool counts_known = false;  // the kernel's counts for the process just after this fault
+  uint64_t minor_faults = 0;
+  uint64_t major_faults = 0;
+};
+
+struct MarkEvent {
+  Counters now;
+  MarkKind kind = MarkKind::kNone;
+  uint32_t image = 0;  // number that the prober gave the file; ImageEvent carries the same
+  uint64_t ip = 0;
+  uint64_t arg0 = 0;
+};
+
+// A mapping of the process appeared or changed its protection (perf side-band MMAP2). The kernel
+// sends one for every file or anonymous mapping made, and for every protection change, while tracing.
+struct MappingEvent {
+  uint64_t address = 0;
+  uint64_t size_bytes = 0;
+  uint64_t file_offset = 0;
+  FileId file;       // inode 0: not a file
+  uint32_t prot = 0;   // PROT_*
+  uint32_t flags = 0;  // MAP_*
+  std::string path;    // as the process sees it, or "//anon", "[heap]", "[stack]", "[vdso]"
+};
+
+// The prober looked at a file (executable, loader or script). Sent once a file, and again when the
+// same file is asked for by a later process only if its facts changed.
+struct ImageEvent {
+  uint32_t image = 0;
+  std::shared_ptr<const ImageFacts> facts;
+  // Marks that are in place; bit per MarkKind. Sites without their bit were refused by the kernel.
+  uint32_t attached_marks = 0;
+  // Since when: a process whose exec began before this did not have them (0: never attached).
+  uint64_t attached_boottime_ns = 0;
+  std::string attach_error;
+};
+
+enum class LossStage : uint8_t { kKernelRing = 1, kMappingRing = 2, kDecode = 3, kModel = 4, kSubscriber = 5 };
+
+// Records between the previous event of this stage and this one are missing.
+struct LostEvent {
+  LossStage stage = LossStage::kKernelRing;
+  uint64_t count = 0;
+};
+
+struct Event {
+  uint64_t boottime_ns = 0;
+  uint32_t cpu = 0;
+  uint32_t pid = 0;  // thread group
+  uint32_t tid = 0;
+  // Of the thread group's leader; 0 when the source does not tell (mapping, image, lost).
+  uint64_t start_boottime_ns = 0;
+  std::variant<std::monostate, ExecEvent, ExitEvent, ForkEvent, FaultEvent, MarkEvent, MappingEvent, ImageEvent,
+               LostEvent>
+      payload;
+};
+
+}  // namespace startscope
+
+#endif  // STARTSCOPE_DAEMON_DECODE_EVENT_H_

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+// The model's two outward interfaces: whom it tells, and whom it asks. Both are called on the core
+// thread and must not block.
+
+#ifndef STARTSCOPE_DAEMON_MODEL_STARTUP_LISTENER_H_
+#define STARTSCOPE_DAEMON_MODEL_STARTUP_LISTENER_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "daemon/decode/event.h"
+#include "daemon/model/startup.h"
+
+namespace startscope {
+
+// Receives results. A startup gives OnStarted once, OnPhaseFinished for each phase in order,
+// OnReached for each end condition passed on the way (kMain while the watch goes on to exit), and
+// OnFinished exactly once, last.
+class StartupListener {
+ public:
+  virtual ~StartupListener() = default;
+  // `startup` has identity only: no phases yet. Runtime may be unknown.
+  virtual void OnStarted(WatchMask watches, const Startup& startup) = 0;
+  virtual void OnPhaseFinished(WatchMask watches, const Startup& startup, const PhaseSlice& slice) = 0;
+  // A complete breakdown that ends at the milestone; the process is still followed.
+  virtual void OnReached(WatchMask watches, MilestoneKind milestone, std::shared_ptr<const Startup> startup) = 0;
+  // Nothing more follows for this startup. With `at` kMain the tracking ended there.
+  virtual void OnFinished(WatchMask watches, std::shared_ptr<const Startup> startup) = 0;
+  virtual void OnLost(LossStage stage, uint64_t count) = 0;
+};
+
+// A file that a process runs and that the model has no facts about yet.
+struct ProbeRequest {
+  FileId file;
+  std::string path;      // as the process sees it
+  uint32_t pid = 0;      // a process that has it mapped
+  uint64_t start_boottime_ns = 0;
+  uint64_t map_address = 0;  // 0: the executable itself (/proc/PID/exe)
+  uint64_t map_size_bytes = 0;
+  bool is_loader = false;
+};
+
+// The one way back: asks for a file to be inspected and probed. The answer, if any, comes as an
+// ImageEvent. Called at most once a file until it answers.
+class ImageProber {
+ public:
+  virtual ~ImageProber() = default;
+  virtual void RequestImage(const ProbeRequest& request) = 0;
+  // The kernel need not follow this process any longer (deadline passed).
+  virtual void StopTracking(uint32_t pid, uint64_t start_boottime_ns) = 0;
+};
+
+}  // namespace startscope
+
+#endif  // STARTSCOPE_DAEMON_MODEL_STARTUP_LISTENER_H_
