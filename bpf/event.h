@@ -77,7 +77,7 @@ struct ss_exec_event {
   struct ss_counters begin;
   struct ss_counters now;
   __u64 exec_id;    /* the kernel's per-process exec counter (task_struct.self_exec_id) */
-  __u64 watch_mask; /* bit per rule slot that matched */
+  __u64 watch_mask; /* bit per rule slot that matched; 0: only ends the startup before it */
   __u64 cgroup_id;
   __u64 parent_start_boottime_ns;
   __u64 at_base;    /* load address of the program interpreter, 0 if none */
@@ -148,7 +148,7 @@ struct ss_fault_event {
 struct ss_mark_event {
   struct ss_event_header header;
   struct ss_counters now;
-  __u64 cookie; /* given at attach: image number << 8 | mark kind */
+  __u64 cookie; /* given at attach: image number << 8 | SS_COOKIE_ENDS_STARTUP | mark kind */
   __u64 ip;
   __u64 arg0;   /* first integer argument register */
 };
@@ -185,7 +185,10 @@ struct ss_rule {
 };
 #define SS_RULE_MAX 64
 
-/* Mark kinds: the low byte of a cookie. User space gives them their meaning per runtime. */
+/* In a cookie: reaching this mark means that main is reached. */
+#define SS_COOKIE_ENDS_STARTUP 0x80u
+
+/* Mark kinds: the low seven bits of a cookie. User space gives them their meaning per runtime. */
 enum ss_mark_kind {
   SS_MARK_LOADER_ENTRY = 1,       /* first instructions of the program interpreter */
   SS_MARK_DEPENDENCIES_BEGIN = 2, /* glibc RT_ADD; musl __dls3 */

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+ * SPDX-FileCopyrightText: The startscope authors */
+
+/* Probes on the life of a process: exec (from its point of no return), fork, exit. */
+
+#ifndef STARTSCOPE_BPF_PROCESS_BPF_H_
+#define STARTSCOPE_BPF_PROCESS_BPF_H_
+
+#include "state.bpf.h"
+
+#define DEV_MAJOR(dev) ((dev) >> 20)
+#define DEV_MINOR(dev) ((dev) & 0xfffff)
+
+static __always_inline bool same_comm(const char *a, const char *b) {
+  for (int i = 0; i < SS_COMM_LEN; i++) {
+    if (a[i] != b[i]) return false;
+    if (!a[i]) return true;
+  }
+  return true;
+}
+
+/* The rules whose ancestor process is above `task`: one walk up, whatever the number of rules. */
+static __always_inline __u64 ancestor_rules(struct task_struct *task) {
+  __u64 mask = 0;
+  struct task_struct *ancestor = BPF_CORE_READ(task, real_parent);
+  for (int depth = 0; depth < SS_RULE_PARENT_DEPTH; depth++) {
+    __u32 tgid = BPF_CORE_READ(ancestor, tgid);
+    __u64 *rules_of_root = bpf_map_lookup_elem(&ancestors, &tgid);
+    if (rules_of_root) mask |= *rules_of_root;
+    if (tgid <= 1) break;
+    ancestor = BPF_CORE_READ(ancestor, real_parent);
+  }
+  return mask;
+}
+
+/* What the rules are compared with. The new comm is known only at sched_process_exec. */
+struct exec_identity {
+  __u32 uid;
+  __u32 tgid;
+  __u32 dev;
+  __u32 pad;
+  __u64 cgroup_id;
+  __u64 inode;
+  __u64 ancestor_mask;
+};
+
+static __always_inline bool rule_matches(const struct ss_rule *rule, __u32 slot,
+                                         const struct exec_identity *identity) {
+  const __u32 fields = rule->fields;
+  if ((fields & SS_RULE_UID) && rule->uid != identity->uid) return false;
+  if ((fields & SS_RULE_TGID) && rule->tgid != identity->tgid) return false;
+  if ((fields & SS_RULE_CGROUP) && rule->cgroup_id != identity->cgroup_id) return false;
+  if ((fields & SS_RULE_EXE) &&
+      (rule->exe_inode != identity->inode || rule->exe_dev_major != DEV_MAJOR(identity->dev) ||
+       rule->exe_dev_minor != DEV_MINOR(identity->dev)))
+    return false;
+  if ((fields & SS_RULE_ANCESTOR) && !(identity->ancestor_mask & (1ull << slot))) return false;
+  return true;
+}
+
+struct match_context {
+  const struct exec_identity *identity;
+  struct task_state *wanted;
+};
+
+/* Callbacks of bpf_loop rather than loops: the verifier then walks the body once, not once a slot. */
+static long match_one_rule(__u32 slot, struct match_context *context) {
+  struct ss_rule *rule = bpf_map_lookup_elem(&rules, &slot);
+  if (!rule) return 1;
+  if (!rule->enabled || !rule_matches(rule, slot, context->identity)) return 0;
+  struct task_state *wanted = context->wanted;
+  wanted->watch_mask |= 1ull << slot;
+  if (rule->fields & SS_RULE_COMM) wanted->comm_pending |= 1ull << slot;
+  if (rule->level > wanted->level) wanted->level = rule->level;
+  wanted->until_exit |= rule->until_exit;
+  return 0;
+}
+
+struct comm_context {
+  struct task_state *state;
+  char comm[SS_COMM_LEN];
+};
+
+static long match_one_comm(__u32 slot, struct comm_context *context) {
+  struct task_state *state = context->state;
+  if (!(state->comm_pending & (1ull << slot))) return 0;
+  struct ss_rule *rule = bpf_map_lookup_elem(&rules, &slot);
+  if (!rule || !same_comm(rule->comm, context->comm)) state->watch_mask &= ~(1ull << slot);
+  return 0;
+}
+
+static __always_inline void read_identity(struct task_struct *task, struct linux_binprm *bprm,
+                                          struct exec_identity *identity) {
+  struct inode *inode = BPF_CORE_READ(bprm, file, f_inode);
+  identity->uid = bpf_get_current_uid_gid();
+  identity->tgid = task->tgid;
+  identity->cgroup_id = bpf_get_current_cgroup_id();
+  identity->inode = BPF_CORE_READ(inode, i_ino);
+  identity->dev = BPF_CORE_READ(inode, i_sb, s_dev);
+  identity->ancestor_mask = ancestor_rule_slots ? ancestor_rules(task) : 0;
+}
+
+/* Begins to follow the exec under way in `task`, if some rule asks for it. */
+static __always_inline struct task_state *begin_exec(struct task_struct *task,
+                                                     struct linux_binprm *bprm, __u32 source) {
+  struct task_state wanted = {};
+  struct exec_identity identity = {};
+  const __u64 now = bpf_ktime_get_boot_ns();
+  read_identity(task, bprm, &identity);
+  struct match_context context = {.identity = &identity, .wanted = &wanted};
+  bpf_loop(rule_slots, match_one_rule, &context, 0);
+
+  /* An image that was still followed ends here, whoever executes over it. */
+  struct task_struct *leader = task->group_leader;
+  const bool replaces = process_state(task);
+  if (!wanted.watch_mask && !replaces) return 0;
+  if (replaces) stop_following(leader);
+
+  struct task_state *state = bpf_task_storage_get(&tasks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+  if (!state) {
+    struct ss_stats *counts = my_stats();
+    if (counts) counts->no_task_storage++;
+    return 0;
+  }
+  __builtin_memset(state, 0, sizeof(*state));
+  state->role = ROLE_PROCESS;
+  state->level = wanted.level;
+  state->until_exit = wanted.until_exit;
+  state->watch_mask = wanted.watch_mask;
+  state->comm_pending = wanted.comm_pending;
+  state->begin_ns = now;
+  state->begin_source = source;
+  state->generation = generation;
+  state->start_boottime_ns = leader->start_boottime;
+  read_counters(task, &state->begin);
+  __sync_fetch_and_add(&tracked_processes, 1);
+  return state;
+}
+
+/* sched_prepare_exec (6.9 and later): the exec has passed its checks and from here on can only
+ * succeed or kill the process. fs/exec.c, begin_new_exec(). */
+SEC("tp_btf/sched_prepare_exec")
+int BPF_PROG(on_prepare_exec, struct task_struct *task, struct linux_binprm *bprm) {
+  if (!rule_slots) return 0;
+  begin_exec(task, bprm, SS_BEGIN_PREPARE_EXEC);
+  return 0;
+}
+
+/* The same moment on kernels before 6.9 that can trace kernel functions. */
+SEC("fentry/begin_new_exec")
+int BPF_PROG(on_begin_new_exec, struct linux_binprm *bprm) {
+  if (!rule_slots) return 0;
+  begin_exec(bpf_get_current_task_btf(), bprm, SS_BEGIN_FUNCTION);
+  return 0;
+}
+
+#define AT_NULL_KEY 0
+#define AT_PHDR_KEY 3
+#define AT_BASE_KEY 7
+#define AT_ENTRY_KEY 9
+#define AT_SYSINFO_EHDR_KEY 33
+#define AUXV_PAIRS 24
+
+static __always_inline void read_auxv(struct mm_struct *mm, struct ss_exec_event *event) {
+  for (int i = 0; i < AUXV_PAIRS; i++) {
+    unsigned long pair[2] = {};
+    bpf_core_read(pair, sizeof(pair), &mm->saved_auxv[2 * i]);
+    switch (pair[0]) {
+      case AT_NULL_KEY:
+        return;
+      case AT_PHDR_KEY:
+        event->at_phdr = pair[1];
+        break;
+      case AT_BASE_KEY:
+        event->at_base = pair[1];
+        break;
+      case AT_ENTRY_KEY:
+        event->at_entry = pair[1];
+        break;
+      case AT_SYSINFO_EHDR_KEY:
+        event->vdso_start = pair[1];
+        break;
+    }
+  }
+}
+
+#define INTERP_MAX 128
+#define ARGV0_MAX 120
+
+/* Fills the tail; returns its length. Offsets are masked so that the verifier sees their bounds. */
+static __always_inline __u32 read_names(struct linux_binprm *bprm, struct mm_struct *mm,
+                                        struct ss_exec_event *event) {
+  const char *filename = BPF_CORE_READ(bprm, filename);
+  const char *interp = BPF_CORE_READ(bprm, interp);
+  __u32 used = 0;
+  long length = bpf_probe_read_kernel_str(event->tail, SS_EXEC_FILENAME_MAX, filename);
+  if (length > 1) {
+    event->filename_len = length - 1;
+    if (length >= SS_EXEC_FILENAME_MAX) event->flags |= SS_EXEC_FILENAME_CUT;
+    used = length - 1;
+  }
+  used &= SS_EXEC_FILENAME_MAX - 1;
+  if (interp != filename) {
+    event->flags |= SS_EXEC_INTERPRETED;
+    length = bpf_probe_read_kernel_str(event->tail + used, INTERP_MAX, interp);
+    if (length > 1) {
+      event->interp_len = length - 1;
+      used += (length - 1) & (INTERP_MAX - 1);
+    }
+  }
+  if (used > SS_EXEC_TAIL_MAX - ARGV0_MAX) used = SS_EXEC_TAIL_MAX - ARGV0_MAX;
+  length = bpf_probe_read_user_str(event->tail + used, ARGV0_MAX,
+                                   (void *)BPF_CORE_READ(mm, arg_start));
+  if (length > 1) {
+    event->argv0_len = length - 1;
+    used += length - 1;
+  } else if (length < 0) {
+    event->flags |= SS_EXEC_ARGV0_MISSING;
+  }
+  return used;
+}
+
+static __always_inline void fill_exec_event(struct ss_exec_event *event, struct task_struct *task,
+                                            struct linux_binprm *bprm,
+                                            const struct task_state *state) {
+  /* The ring hands out memory with old records in it: nothing of it may leave with this one. */
+  __builtin_memset((char *)event + sizeof(event->header), 0,
+                   offsetof(struct ss_exec_event, tail) - sizeof(event->header));
+  struct mm_struct *mm = BPF_CORE_READ(task, mm);
+  const struct cred *cred = BPF_CORE_READ(task, cred);
+  struct task_struct *parent = BPF_CORE_READ(task, real_parent, group_leader);
+  struct inode *inode = BPF_CORE_READ(bprm, file, f_inode);
+  struct pid *pid = BPF_CORE_READ(task, thread_pid);
+  const __u32 dev = BPF_CORE_READ(inode, i_sb, s_dev);
+  event->begin_boottime_ns = state->begin_ns;
+  event->begin = state->begin;
+  event->exec_id = BPF_CORE_READ(task, self_exec_id);
+  event->watch_mask = state->watch_mask;
+  event->cgroup_id = bpf_get_current_cgroup_id();
+  event->parent_tgid = BPF_CORE_READ(parent, tgid);
+  event->parent_start_boottime_ns = BPF_CORE_READ(parent, start_boottime);
+  event->stack_start = BPF_CORE_READ(mm, start_stack);
+  event->brk_start = BPF_CORE_READ(mm, start_brk);
+  event->exe_inode = BPF_CORE_READ(inode, i_ino);
+  event->exe_dev_major = DEV_MAJOR(dev);
+  event->exe_dev_minor = DEV_MINOR(dev);
+  event->uid = BPF_CORE_READ(cred, uid.val);
+  event->gid = BPF_CORE_READ(cred, gid.val);
+  event->euid = BPF_CORE_READ(cred, euid.val);
+  event->begin_source = state->begin_source;
+  if (BPF_CORE_READ_BITFIELD_PROBED(bprm, secureexec)) event->flags |= SS_EXEC_SECURE;
+  event->mnt_ns = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
+  const unsigned int level = BPF_CORE_READ(pid, level);
+  struct upid number = {};
+  bpf_core_read(&number, sizeof(number), &pid->numbers[level & 31]);
+  event->pid_in_ns = number.nr;
+  event->argc = BPF_CORE_READ(bprm, argc);
+  bpf_get_current_comm(event->comm, sizeof(event->comm));
+  read_auxv(mm, event);
+  const __u32 used = read_names(bprm, mm, event);
+  event->header.size = offsetof(struct ss_exec_event, tail) + used;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_process_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm) {
+  if (!rule_slots && !tracked_processes) return 0;
+  struct task_state *state = process_state(task);
+  if (!has_exec_begin_hook) state = begin_exec(task, bprm, SS_BEGIN_PROCESS_EXEC);
+  if (!state) return 0;
+  if (state->comm_pending) {
+    struct comm_context context = {.state = state};
+    bpf_get_current_comm(context.comm, sizeof(context.comm));
+    bpf_loop(rule_slots, match_one_comm, &context, 0);
+    state->comm_pending = 0;
+  }
+
+  struct ss_exec_event *event = reserve_event(SS_EVENT_EXEC, sizeof(*event), task);
+  if (event) {
+    fill_exec_event(event, task, bprm, state);
+    read_counters(task, &event->now);
+    submit_event(event);
+  }
+  state->executed = 1;
+  /* Nobody wants this image; the record only ended the one before. */
+  if (!state->watch_mask) stop_following(task);
+  return 0;
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(on_process_fork, struct task_struct *parent, struct task_struct *child) {
+  if (!tracked_processes) return 0;
+  struct task_state *state = process_state(parent);
+  if (!state || !state->executed) return 0;
+  const bool is_thread = child->tgid == parent->tgid;
+  struct ss_fork_event *event = reserve_event(SS_EVENT_FORK, sizeof(*event), parent);
+  if (event) {
+    event->child_tgid = child->tgid;
+    event->child_tid = child->pid;
+    event->child_start_boottime_ns = child->start_boottime;
+    event->flags = is_thread ? SS_FORK_THREAD : 0;
+    event->pad = 0;
+    submit_event(event);
+  }
+  if (!is_thread) return 0;
+  struct task_state *thread =
+      bpf_task_storage_get(&tasks, child, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+  if (thread) {
+    thread->role = ROLE_THREAD;
+    thread->level = state->level;
+  } else {
+    struct ss_stats *counts = my_stats();
+    if (counts) counts->no_task_storage++;
+  }
+  return 0;
+}
+
+/* Fires for every thread; the last one ends the process (signal->live is already lowered). */
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_process_exit, struct task_struct *task) {
+  if (!tracked_processes) return 0;
+  struct task_state *own = bpf_task_storage_get(&tasks, task, 0, 0);
+  struct task_struct *leader = task->group_leader;
+  struct task_state *state = 0;
+  struct task_struct *holder = task;
+  if (own && own->role == ROLE_PROCESS && own->generation == generation && task != leader) {
+    state = own; /* died inside exec, before it became the leader */
+  } else {
+    if (BPF_CORE_READ(task, signal, live.counter) > 0) return 0;
+    state = process_state(task);
+    holder = leader;
+  }
+  if (!state) return 0;
+  const __u32 kind = state->executed ? SS_EVENT_EXIT : SS_EVENT_EXEC_FAILED;
+  struct ss_exit_event *event = reserve_event(kind, sizeof(*event), task);
+  if (event) {
+    event->exec_id = BPF_CORE_READ(task, self_exec_id);
+    event->begin_boottime_ns = state->begin_ns;
+    event->exit_code = BPF_CORE_READ(task, exit_code);
+    event->flags = state->executed ? 0 : SS_EXIT_BEFORE_EXEC;
+    read_counters(task, &event->now);
+    submit_event(event);
+  }
+  stop_following(holder);
+  return 0;
+}
+
+#endif /* STARTSCOPE_BPF_PROCESS_BPF_H_ */

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+ * SPDX-FileCopyrightText: The startscope authors */
+
+/* Maps, per-task state and the helpers that all probe topics share.
+ *
+ * Every task that we follow has one task_state in task storage. The state of a *process* lives with
+ * the thread that executed, which becomes the leader; other threads of a followed process have a
+ * state of their own that only pairs their faults. A task without a state is not followed: the one
+ * look-up that finds this out, behind one read of `tracked_processes`, is all a bystander pays. */
+
+#ifndef STARTSCOPE_BPF_STATE_BPF_H_
+#define STARTSCOPE_BPF_STATE_BPF_H_
+
+/* clang-format off */
+#include <linux/bpf.h>
+#include <stdbool.h>
+#include "kernel_types.h"
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+#include "event.h"
+/* clang-format on */
+
+enum task_role {
+  ROLE_PROCESS = 1, /* executed a new image and is followed */
+  ROLE_THREAD = 2,  /* a further thread of a followed process */
+};
+
+struct task_state {
+  __u64 start_boottime_ns; /* of the process; first, because the daemon reads it */
+  /* The fault being served: entry seen, completion not yet. */
+  __u64 fault_address;
+  __u64 fault_entry_ns;
+  __u64 fault_ip;
+  __u32 fault_flags;
+  __u32 role;
+  __u32 level;
+  /* The rest is meaningful for ROLE_PROCESS only. */
+  __u32 until_exit;
+  __u32 executed; /* sched_process_exec seen */
+  __u32 begin_source;
+  __u32 generation;
+  __u64 begin_ns;
+  __u64 watch_mask;
+  __u64 comm_pending; /* of watch_mask: rules still to be checked against the new comm */
+  struct ss_counters begin;
+};
+
+struct {
+  __uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __type(key, int);
+  __type(value, struct task_state);
+} tasks SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_RINGBUF);
+  __uint(max_entries, 8 << 20); /* the daemon resizes it before loading */
+} events SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, SS_RULE_MAX);
+  __type(key, __u32);
+  __type(value, struct ss_rule);
+} rules SEC(".maps");
+
+/* Root process of a rule with SS_RULE_ANCESTOR -> the slots of such rules. */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, SS_RULE_MAX);
+  __type(key, __u32);
+  __type(value, __u64);
+} ancestors SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct ss_stats);
+} stats SEC(".maps");
+
+/* Written by the daemon: how many leading slots of `rules` may be enabled. 0: nothing is asked. */
+volatile __u32 rule_slots;
+/* Written by the daemon: rules with SS_RULE_ANCESTOR are enabled. */
+volatile __u32 ancestor_rule_slots;
+/* Written by the programs: processes being followed. Read by the daemon to pace its polling. */
+volatile __s64 tracked_processes;
+/* Written by the daemon: some rule asks for SS_LEVEL_OBJECTS. */
+volatile __u32 any_objects;
+/* Written by the daemon whenever it has detached everything: states of an earlier generation are
+ * left-overs that nobody follows. */
+volatile __u32 generation;
+/* Written by the daemon at load: a hook that runs at the point of no return is attached. */
+const volatile bool has_exec_begin_hook = true;
+
+static __always_inline struct ss_stats *my_stats(void) {
+  __u32 zero = 0;
+  return bpf_map_lookup_elem(&stats, &zero);
+}
+
+/* Reserves a record of exactly `size` bytes and fills its header. NULL: no room, and counted. */
+static __always_inline void *reserve_event(__u16 kind, const __u32 size, struct task_struct *task) {
+  struct ss_stats *counts = my_stats();
+  struct ss_event_header *header = bpf_ringbuf_reserve(&events, size, 0);
+  if (!header) {
+    if (counts) counts->dropped[kind & 7]++;
+    return 0;
+  }
+  if (counts) counts->produced[kind & 7]++;
+  header->kind = kind;
+  header->size = size;
+  header->cpu = bpf_get_smp_processor_id();
+  header->boottime_ns = bpf_ktime_get_boot_ns();
+  header->tgid = task->tgid;
+  header->tid = task->pid;
+  header->start_boottime_ns = task->group_leader->start_boottime;
+  return header;
+}
+
+/* The reader polls on a timer; waking it from here costs an inter-processor interrupt, dear in a
+ * virtual machine. So a record wakes it only when the ring is half full. */
+static __always_inline void submit_event(void *event) {
+  __u64 flags = BPF_RB_NO_WAKEUP;
+  if (bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) >
+      bpf_ringbuf_query(&events, BPF_RB_RING_SIZE) / 2)
+    flags = BPF_RB_FORCE_WAKEUP;
+  bpf_ringbuf_submit(event, flags);
+}
+
+#define THREADS_READ_MAX 64
+
+/* Sums the fault counts of all live threads. The list may change under us; every step is a checked
+ * read, and the walk is bounded. */
+static __always_inline void add_live_threads(struct signal_struct *signal,
+                                             struct ss_counters *counters) {
+  struct list_head *head = &signal->thread_head;
+  struct list_head *node = BPF_CORE_READ(head, next);
+  const unsigned long node_offset = bpf_core_field_offset(struct task_struct, thread_node);
+  __u32 seen = 0;
+  for (int i = 0; i < THREADS_READ_MAX; i++) {
+    if (node == head || !node) break;
+    struct task_struct *thread = (void *)node - node_offset;
+    counters->minor_faults += BPF_CORE_READ(thread, min_flt);
+    counters->major_faults += BPF_CORE_READ(thread, maj_flt);
+    node = BPF_CORE_READ(node, next);
+    seen++;
+  }
+  if (counters->threads > seen) counters->threads_not_read = counters->threads - seen;
+}
+
+static __always_inline void read_counters(struct task_struct *task, struct ss_counters *counters) {
+  struct signal_struct *signal = BPF_CORE_READ(task, signal);
+  struct task_struct *leader = task->group_leader;
+  counters->threads = BPF_CORE_READ(signal, nr_threads);
+  counters->threads_not_read = 0;
+  counters->minor_faults = BPF_CORE_READ(signal, min_flt);
+  counters->major_faults = BPF_CORE_READ(signal, maj_flt);
+  if (counters->threads <= 1) {
+    counters->minor_faults += task->min_flt;
+    counters->major_faults += task->maj_flt;
+  } else {
+    add_live_threads(signal, counters);
+  }
+  counters->exec_start_ns = BPF_CORE_READ(leader, se.exec_start);
+  counters->sum_exec_ns = BPF_CORE_READ(leader, se.sum_exec_runtime);
+  counters->run_delay_ns = BPF_CORE_READ(leader, sched_info.run_delay);
+}
+
+/* The state of the followed process that `task` belongs to, or NULL. */
+static __always_inline struct task_state *process_state(struct task_struct *task) {
+  struct task_struct *leader = task->group_leader;
+  struct task_state *state = bpf_task_storage_get(&tasks, leader, 0, 0);
+  if (!state || state->role != ROLE_PROCESS || state->generation != generation) return 0;
+  return state;
+}
+
+static __always_inline void stop_following(struct task_struct *task) {
+  if (bpf_task_storage_delete(&tasks, task) == 0) __sync_fetch_and_add(&tracked_processes, -1);
+}
+
+#endif /* STARTSCOPE_BPF_STATE_BPF_H_ */

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+#ifndef STARTSCOPE_DAEMON_COLLECT_BPF_EVENT_SOURCE_H_
+#define STARTSCOPE_DAEMON_COLLECT_BPF_EVENT_SOURCE_H_
+
+#include <cstdint>
+#include <memory>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "bpf/event.h"
+#include "daemon/base/unique_fd.h"
+#include "daemon/collect/bpf_object.h"
+#include "daemon/collect/event_source.h"
+#include "daemon/collect/sideband.h"
+
+struct ring_buffer;
+
+namespace startscope {
+
+// Records of the running kernel: the BPF ring, and the mapping side-band while it is open. Core
+// thread, but for Wake().
+class BpfEventSource : public EventSource {
+ public:
+  // Does not own `object`, which must outlive it.
+  static absl::StatusOr<std::unique_ptr<BpfEventSource>> Create(BpfObject* object,
+                                                                uint32_t mapping_ring_pages);
+  ~BpfEventSource() override;
+
+  bool Wait(int timeout_ms) override;
+  void Drain(const RecordSink& sink) override;
+  [[nodiscard]] bool Busy() const override;
+
+  // Makes a Wait in progress, or the next one, return. Any thread.
+  void Wake();
+
+  absl::Status OpenSideband();
+  void CloseSideband() { sideband_.reset(); }
+  [[nodiscard]] int sideband_cpus() const { return sideband_ ? sideband_->cpus() : 0; }
+
+ private:
+  explicit BpfEventSource(BpfObject* object, uint32_t mapping_ring_pages)
+      : object_(object), mapping_ring_pages_(mapping_ring_pages) {}
+  static int OnRingRecord(void* context, void* data, size_t size);
+  void ReportDrops(const RecordSink& sink);
+
+  BpfObject* const object_;
+  const uint32_t mapping_ring_pages_;
+  ring_buffer* ring_ = nullptr;
+  UniqueFd wake_;
+  UniqueFd epoll_;
+  std::unique_ptr<Sideband> sideband_;
+  const RecordSink* sink_ = nullptr;  // during Drain
+  uint64_t reported_drops_ = 0;
+};
+
+}  // namespace startscope
+
+#endif  // STARTSCOPE_DAEMON_COLLECT_BPF_EVENT_SOURCE_H_

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+#include "daemon/collect/probe_attacher.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/bpf.h>
+#include <linux/perf_event.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "bpf/event.h"
+#include "daemon/base/errno_status.h"
+#include "daemon/base/unique_fd.h"
+#include "daemon/collect/perf_event.h"
+
+namespace startscope {
+namespace {
+
+// bpf(BPF_LINK_CREATE) for BPF_TRACE_UPROBE_MULTI, as include/uapi/linux/bpf.h of Linux 6.6 has it;
+// the distribution's header ends before it.
+constexpr uint32_t kTraceUprobeMulti = 48;
+struct UprobeMultiAttributes {
+  uint32_t program_fd;
+  uint32_t target_fd;
+  uint32_t attach_type;
+  uint32_t flags;
+  uint64_t path;
+  uint64_t offsets;
+  uint64_t ref_counter_offsets;
+  uint64_t cookies;
+  uint32_t count;
+  uint32_t multi_flags;
+  uint32_t pid;
+  uint32_t padding;
+};
+
+uint64_t CookieOf(uint32_t image, const ImageFacts& facts, const MarkSite& site) {
+  // Without a main of its own a program's entry point is where the program begins.
+  const bool has_main = facts.main_address != 0;
+  const bool ends = site.kind == MarkKind::kMain ||
+                    (site.kind == MarkKind::kEntry && !has_main &&
+                     facts.kind == ImageKind::kExecutable && facts.libc == Libc::kNone);
+  return static_cast<uint64_t>(image) << 8 | (ends ? SS_COOKIE_ENDS_STARTUP : 0u) |
+         static_cast<uint64_t>(site.kind);
+}
+
+// Brings the page under a probe into memory, so that the traced process does not wait for the disk
+// on our behalf when the kernel writes the breakpoint.
+void ReadProbedPage(int fd, uint64_t file_offset) {
+  char byte = 0;
+  [[maybe_unused]] const ssize_t ignored = pread(fd, &byte, 1, static_cast<off_t>(file_offset));
+}
+
+}  // namespace
+
+ProbeAttacher::~ProbeAttacher() {
+  DetachAllMarks();
+  absl::MutexLock lock(&mutex_);
+  while (!links_.empty()) Detach(links_.begin()->first);
+}
+
+absl::Status ProbeAttacher::AttachTracepoint(const std::string& program) {
+  bpf_program* loaded = object_->program(program);
+  if (loaded == nullptr) return absl::UnavailableError(absl::StrCat(program, ": not loaded"));
+  bpf_link* link = bpf_program__attach(loaded);
+  if (link == nullptr) return ErrnoStatus(errno, absl::StrCat("attaching ", program));
+  links_[program].push_back(link);
+  return absl::OkStatus();
+}
+
+absl::Status ProbeAttacher::AttachFaultCounter(const std::string& program, uint64_t config) {
+  bpf_program* loaded = object_->program(program);
+  if (loaded == nullptr) return absl::UnavailableError(absl::StrCat(program, ": not loaded"));
+  perf_event_attr attributes{};
+  attributes.type = PERF_TYPE_SOFTWARE;
+  attributes.config = config;
+  attributes.sample_period = 1;
+  attributes.sample_type = PERF_SAMPLE_ADDR;
+  for (const int cpu : OnlineCpus()) {
+    absl::StatusOr<UniqueFd> fd = OpenPerfEvent(attributes, cpu);
+    if (!fd.ok()) {
+      Detach(program);
+      return fd.status();
+    }
+    bpf_link* link = bpf_program__attach_perf_event(loaded, fd->get());
+    if (link == nullptr) {
+      const int error = errno;
+      Detach(program);
+      return ErrnoStatus(error, absl::StrCat("attaching ", program));
+    }
+    [[maybe_unused]] const int owned_by_link = fd->Release();
+    links_[program].push_back(link);
+  }
+  return absl::OkStatus();
+}
+
+void ProbeAttacher::Detach(const std::string& program) {
+  const auto found = links_.find(program);
+  if (found == links_.end()) return;
+  for (bpf_link* link : found->second) bpf_link__destroy(link);
+  links_.erase(found);
+}
+
+void ProbeAttacher::Want(const std::string& program, bool wanted) {
+  if (!wanted) {
+    Detach(program);
+    errors_.erase(program);
+    return;
+  }
+  if (links_.contains(program)) return;
+  absl::Status status;
+  if (program == "on_fault_minor") {
+    status = AttachFaultCounter(program, PERF_COUNT_SW_PAGE_FAULTS_MIN);
+  } else if (program == "on_fault_major") {
+    status = AttachFaultCounter(program, PERF_COUNT_SW_PAGE_FAULTS_MAJ);
+  } else {
+    status = AttachTracepoint(program);
+  }
+  if (status.ok()) {
+    errors_.erase(program);
+  } else {
+    errors_[program] = std::string(status.message());
+  }
+}
+
+absl::Status ProbeAttacher::SetNeeds(const ProbeNeeds& needs) {
+  absl::MutexLock lock(&mutex_);
+  // Ends are attached before begins and detached after them: what is begun is always ended.
+  const auto process = [&](bool wanted) {
+    Want("on_process_exit", wanted);
+    Want("on_process_fork", wanted);
+    Want("on_process_exec", wanted);
+  };
+  const auto begin = [&](bool wanted) {
+    for (const char* name : {"on_prepare_exec", "on_begin_new_exec"}) {
+      if (!wanted || object_->program(name) != nullptr) Want(name, wanted);
+    }
+  };
+  if (needs.process) process(true);
+  Want("on_fault_user", needs.fault_entries);
+  Want("on_fault_kernel", needs.fault_completions);
+  Want("on_fault_minor", needs.fault_completions);
+  Want("on_fault_major", needs.fault_completions);
+  begin(needs.process);
+  if (!needs.process) process(false);
+  for (const char* essential : {"on_process_exec", "on_process_exit"}) {
+    if (needs.process && errors_.contains(essential)) {
+      return absl::UnavailableError(errors_[essential]);
+    }
+  }
+  return absl::OkStatus();
+}
+
+ProbeAttacher::MarkResult ProbeAttacher::AttachMarks(uint32_t image, int fd,
+                                                     const ImageFacts& facts) {
+  MarkResult result;
+  bpf_program* program = object_->program("on_mark");
+  if (program == nullptr) {
+    result.error = "on_mark: not loaded";
+    return result;
+  }
+  DetachMarks(image);
+  if (facts.sites.empty()) return result;
+  std::vector<uint64_t> offsets;
+  std::vector<uint64_t> cookies;
+  for (const MarkSite& site : facts.sites) {
+    ReadProbedPage(fd, site.file_offset);
+    offsets.push_back(site.file_offset);
+    cookies.push_back(CookieOf(image, facts, site));
+  }
+  const std::string path = absl::StrCat("/proc/self/fd/", fd);
+  ImageMarks marks;
+  if (object_->marks_use_uprobe_multi()) {
+    UprobeMultiAttributes attributes{};
+    attributes.program_fd = static_cast<uint32_t>(bpf_program__fd(program));
+    attributes.attach_type = kTraceUprobeMulti;
+    attributes.path = reinterpret_cast<uint64_t>(path.c_str());
+    attributes.offsets = reinterpret_cast<uint64_t>(offsets.data());
+    attributes.cookies = reinterpret_cast<uint64_t>(cookies.data());
+    attributes.count = static_cast<uint32_t>(offsets.size());
+    const long link =
+        syscall(SYS_bpf, BPF_LINK_CREATE, &attributes, offsetof(UprobeMultiAttributes, padding));
+    if (link < 0) {
+      result.error = std::string(
+          ErrnoStatus(errno, absl::StrCat("placing uprobes in ", facts.path)).message());
+      return result;
+    }
+    marks.fds.push_back(static_cast<int>(link));
+    for (const MarkSite& site : facts.sites) {
+      result.attached_marks |= 1u << static_cast<unsigned>(site.kind);
+    }
+  } else {
+    for (size_t i = 0; i < offsets.size(); ++i) {
+      bpf_uprobe_opts options{};
+      options.sz = sizeof(options);
+      options.bpf_cookie = cookies[i];
+      bpf_link* link =
+          bpf_program__attach_uprobe_opts(program, /*pid=*/-1, path.c_str(), offsets[i], &options);
+      if (link == nullptr) {
+        result.error = std::string(
+            ErrnoStatus(errno, absl::StrCat("placing a uprobe in ", facts.path)).message());
+        continue;
+      }
+      marks.links.push_back(link);
+      result.attached_marks |= 1u << static_cast<unsigned>(facts.sites[i].kind);
+    }
+  }
+  marks.sites = static_cast<uint32_t>(__builtin_popcount(result.attached_marks));
+  absl::MutexLock lock(&mutex_);
+  marks_[image] = std::move(marks);
+  return result;
+}
+
+void ProbeAttacher::DetachMarks(uint32_t image) {
+  ImageMarks marks;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto found = marks_.find(image);
+    if (found == marks_.end()) return;
+    marks = std::move(found->second);
+    marks_.erase(found);
+  }
+  for (const int fd : marks.fds) close(fd);
+  for (bpf_link* link : marks.links) bpf_link__destroy(link);
+}
+
+void ProbeAttacher::DetachAllMarks() {
+  std::vector<uint32_t> images;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const auto& [image, marks] : marks_) images.push_back(image);
+  }
+  for (const uint32_t image : images) DetachMarks(image);
+}
+
+std::vector<ProbeAttacher::ProbeState> ProbeAttacher::States() const {
+  absl::MutexLock lock(&mutex_);
+  std::vector<ProbeState> states;
+  for (int i = 0; i < kBpfProgramCount; ++i) {
+    ProbeState state;
+    state.name = kBpfPrograms[i];
+    state.loaded = object_->program(state.name) != nullptr;
+    if (const auto found = links_.find(state.name); found != links_.end()) {
+      state.attachments = static_cast<uint32_t>(found->second.size());
+    }
+    if (const auto found = errors_.find(state.name); found != errors_.end()) {
+      state.detail = found->second;
+    }
+    if (state.name == "on_mark") {
+      for (const auto& [image, marks] : marks_) state.attachments += marks.sites;
+    }
+    for (const BpfObject::Refusal& refusal : object_->refusals()) {
+      if (refusal.program == state.name) state.detail = refusal.reason;
+    }
+    states.push_back(std::move(state));
+  }
+  return states;
+}
+
+}  // namespace startscope
