@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+#include "daemon/decode/decoder.h"
+
+#include <linux/perf_event.h>
+
+#include <cstring>
+#include <numeric>
+#include <utility>
+
+#include "bpf/event.h"
+#include "daemon/decode/image_codec.h"
+
+namespace startscope {
+namespace {
+
+using Bytes = std::span<const uint8_t>;
+
+// Copies a record into its struct; bytes the record does not have (an older writer) stay zero.
+template <typename T>
+T CopyAs(Bytes bytes) {
+  T value{};
+  std::memcpy(&value, bytes.data(), std::min(bytes.size(), sizeof(T)));
+  return value;
+}
+
+Counters ToCounters(const ss_counters& from) {
+  Counters to;
+  to.minor_faults = from.minor_faults;
+  to.major_faults = from.major_faults;
+  to.exec_start_ns = from.exec_start_ns;
+  to.sum_exec_ns = from.sum_exec_ns;
+  to.run_delay_ns = from.run_delay_ns;
+  to.threads = from.threads;
+  to.threads_not_read = from.threads_not_read;
+  return to;
+}
+
+size_t MinimumSize(uint16_t kind) {
+  switch (kind) {
+    case SS_EVENT_EXEC:
+      return offsetof(ss_exec_event, tail);
+    case SS_EVENT_EXEC_FAILED:
+    case SS_EVENT_EXIT:
+      return sizeof(ss_exit_event);
+    case SS_EVENT_FORK:
+      return sizeof(ss_fork_event);
+    case SS_EVENT_FAULT:
+      return sizeof(ss_fault_event);
+    case SS_EVENT_MARK:
+      return sizeof(ss_mark_event);
+    default:
+      return 0;
+  }
+}
+
+std::string Text(const char* data, size_t capacity) {
+  return std::string(data, strnlen(data, capacity));
+}
+
+std::optional<ExecEvent> ToExec(Bytes bytes) {
+  const auto from = CopyAs<ss_exec_event>(bytes);
+  const size_t tail_bytes = bytes.size() - offsetof(ss_exec_event, tail);
+  const size_t text_bytes =
+      size_t{from.filename_len} + size_t{from.interp_len} + size_t{from.argv0_len};
+  if (text_bytes > tail_bytes) return std::nullopt;
+  ExecEvent to;
+  to.begin_boottime_ns = from.begin_boottime_ns;
+  to.begin_source = static_cast<ExecBeginSource>(from.begin_source);
+  to.begin = ToCounters(from.begin);
+  to.now = ToCounters(from.now);
+  to.exec_id = from.exec_id;
+  to.watch_mask = from.watch_mask;
+  to.cgroup_id = from.cgroup_id;
+  to.parent_pid = from.parent_tgid;
+  to.parent_start_boottime_ns = from.parent_start_boottime_ns;
+  to.at_base = from.at_base;
+  to.at_entry = from.at_entry;
+  to.at_phdr = from.at_phdr;
+  to.stack_start = from.stack_start;
+  to.brk_start = from.brk_start;
+  to.vdso_start = from.vdso_start;
+  to.executable = {from.exe_dev_major, from.exe_dev_minor, from.exe_inode};
+  to.uid = from.uid;
+  to.gid = from.gid;
+  to.euid = from.euid;
+  to.mount_namespace = from.mnt_ns;
+  to.pid_in_namespace = from.pid_in_ns;
+  to.secure = (from.flags & SS_EXEC_SECURE) != 0;
+  to.interpreted = (from.flags & SS_EXEC_INTERPRETED) != 0;
+  to.compat = (from.flags & SS_EXEC_COMPAT) != 0;
+  to.filename_cut = (from.flags & SS_EXEC_FILENAME_CUT) != 0;
+  to.argc = from.argc;
+  to.comm = Text(from.comm, sizeof(from.comm));
+  const auto* text = reinterpret_cast<const char*>(bytes.data()) + offsetof(ss_exec_event, tail);
+  to.filename.assign(text, from.filename_len);
+  to.interpreter.assign(text + from.filename_len, from.interp_len);
+  to.argv0.assign(text + from.filename_len + from.interp_len, from.argv0_len);
+  return to;
+}
+
+ExitEvent ToExit(Bytes bytes) {
+  const auto from = CopyAs<ss_exit_event>(bytes);
+  ExitEvent to;
+  to.now = ToCounters(from.now);
+  to.exec_id = from.exec_id;
+  to.begin_boottime_ns = from.begin_boottime_ns;
+  to.exit_status = from.exit_code;
+  to.before_exec = (from.flags & SS_EXIT_BEFORE_EXEC) != 0;
+  return to;
+}
+
+ForkEvent ToFork(Bytes bytes) {
+  const auto from = CopyAs<ss_fork_event>(bytes);
+  ForkEvent to;
+  to.child_pid = from.child_tgid;
+  to.child_tid = from.child_tid;
+  to.child_start_boottime_ns = from.child_start_boottime_ns;
+  to.thread = (from.flags & SS_FORK_THREAD) != 0;
+  return to;
+}
+
+FaultEvent ToFault(Bytes bytes) {
+  const auto from = CopyAs<ss_fault_event>(bytes);
+  FaultEvent to;
+  to.address = from.address;
+  to.ip = from.ip;
+  to.entry_boottime_ns = from.entry_boottime_ns;
+  to.completed = (from.flags & SS_FAULT_COMPLETED) != 0;
+  to.major = (from.flags & SS_FAULT_MAJOR) != 0;
+  to.kernel_mode = (from.flags & SS_FAULT_KERNEL) != 0;
+  to.access_known = (from.flags & SS_FAULT_ACCESS_KNOWN) != 0;
+  to.write = (from.flags & SS_FAULT_WRITE) != 0;
+  to.instruction_fetch = (from.flags & SS_FAULT_EXEC) != 0;
+  to.counts_known = from.counts_known != 0;
+  to.minor_faults = from.minor_faults;
+  to.major_faults = from.major_faults;
+  return to;
+}
+
+MarkEvent ToMark(Bytes bytes) {
+  const auto from = CopyAs<ss_mark_event>(bytes);
+  MarkEvent to;
+  to.now = ToCounters(from.now);
+  to.kind = static_cast<MarkKind>(from.cookie & 0x7f);
+  to.image = static_cast<uint32_t>(from.cookie >> 8);
+  to.ip = from.ip;
+  to.arg0 = from.arg0;
+  return to;
+}
+
+// struct of PERF_RECORD_MMAP2 after the header, without the trailing name and sample id.
+struct Mmap2Body {
+  uint32_t pid, tid;
+  uint64_t address, size, page_offset;
+  uint32_t major, minor;
+  uint64_t inode, inode_generation;
+  uint32_t prot, flags;
+};
+// The sample id that our attributes ask for: TID, TIME, CPU, in this order.
+struct SampleId {
+  uint32_t pid, tid;
+  uint64_t time;
+  uint32_t cpu, reserved;
+};
+struct LostBody {
+  uint64_t id, count;
+};
+
+}  // namespace
+
+std::nullopt_t Decoder::Bad(BadRecord reason) {
+  ++bad_[static_cast<size_t>(reason)];
+  return std::nullopt;
+}
+
+uint64_t Decoder::bad_total() const { return std::accumulate(bad_.begin(), bad_.end(), uint64_t{0}); }
+
+std::optional<Event> Decoder::Decode(const RawRecord& record) {
+  std::optional<Event> event;
+  switch (record.origin) {
+    case RecordOrigin::kRing:
+      event = DecodeRing(record.bytes);
+      break;
+    case RecordOrigin::kSideband:
+      event = DecodeSideband(record.bytes);
+      break;
+    case RecordOrigin::kImage:
+      event = DecodeImage(record.bytes);
+      break;
+    case RecordOrigin::kLost:
+      event = DecodeLost(record.bytes);
+      break;
+    default:
+      return Bad(BadRecord::kUnknownOrigin);
+  }
+  if (event) ++decoded_;
+  return event;
+}
+
+std::optional<Event> Decoder::DecodeRing(Bytes bytes) {
+  if (bytes.size() < sizeof(ss_event_header)) return Bad(BadRecord::kTooShort);
+  const auto header = CopyAs<ss_event_header>(bytes);
+  const size_t minimum = MinimumSize(header.kind);
+  if (minimum == 0) return Bad(BadRecord::kUnknownKind);
+  if (header.size > bytes.size()) return Bad(BadRecord::kSizeMismatch);
+  if (header.size < minimum) return Bad(BadRecord::kTooShort);
+  const Bytes body = bytes.first(header.size);
+  Event event;
+  event.boottime_ns = header.boottime_ns;
+  event.cpu = header.cpu;
+  event.pid = header.tgid;
+  event.tid = header.tid;
+  event.start_boottime_ns = header.start_boottime_ns;
+  switch (header.kind) {
+    case SS_EVENT_EXEC: {
+      std::optional<ExecEvent> exec = ToExec(body);
+      if (!exec) return Bad(BadRecord::kBadText);
+      event.payload = *std::move(exec);
+      break;
+    }
+    case SS_EVENT_EXEC_FAILED:
+    case SS_EVENT_EXIT:
+      event.payload = ToExit(body);
+      break;
+    case SS_EVENT_FORK:
+      event.payload = ToFork(body);
+      break;
+    case SS_EVENT_FAULT:
+      event.payload = ToFault(body);
+      break;
+    case SS_EVENT_MARK:
+      event.payload = ToMark(body);
+      break;
+    default:
+      return Bad(BadRecord::kUnknownKind);
+  }
+  return event;
+}
+
+std::optional<Event> Decoder::DecodeSideband(Bytes bytes) {
+  if (bytes.size() < sizeof(perf_event_header)) return Bad(BadRecord::kTooShort);
+  const auto header = CopyAs<perf_event_header>(bytes);
+  if (header.size != bytes.size()) return Bad(BadRecord::kSizeMismatch);
+  const Bytes body = bytes.subspan(sizeof(header));
+  if (header.type != PERF_RECORD_MMAP2 && header.type != PERF_RECORD_LOST) return std::nullopt;
+  const size_t fixed = header.type == PERF_RECORD_MMAP2 ? sizeof(Mmap2Body) : sizeof(LostBody);
+  if (body.size() < fixed + sizeof(SampleId)) return Bad(BadRecord::kTooShort);
+  const auto sample = CopyAs<SampleId>(body.last(sizeof(SampleId)));
+  Event event;
+  event.boottime_ns = sample.time;
+  event.cpu = sample.cpu;
+  event.pid = sample.pid;
+  event.tid = sample.tid;
+  if (header.type == PERF_RECORD_LOST) {
+    event.payload = LostEvent{LossStage::kMappingRing, CopyAs<LostBody>(body).count};
+    return event;
+  }
+  const auto from = CopyAs<Mmap2Body>(body);
+  const Bytes name = body.subspan(fixed, body.size() - fixed - sizeof(SampleId));
+  MappingEvent to;
+  to.address = from.address;
+  to.size_bytes = from.size;
+  to.file_offset = from.page_offset;
+  to.file = {from.major, from.minor, from.inode};
+  to.prot = from.prot;
+  to.flags = from.flags;
+  to.path = Text(reinterpret_cast<const char*>(name.data()), name.size());
+  event.pid = from.pid;
+  event.tid = from.tid;
+  event.payload = std::move(to);
+  return event;
+}
+
+std::optional<Event> Decoder::DecodeImage(Bytes bytes) {
+  std::optional<ImageEvent> image = DecodeImageEvent(bytes);
+  if (!image) return Bad(BadRecord::kBadText);
+  Event event;
+  event.boottime_ns = image->attached_boottime_ns;
+  event.payload = *std::move(image);
+  return event;
+}
+
+std::optional<Event> Decoder::DecodeLost(Bytes bytes) {
+  struct {
+    uint32_t stage;
+    uint32_t zero;
+    uint64_t count;
+  } from;
+  if (bytes.size() != sizeof(from)) return Bad(BadRecord::kSizeMismatch);
+  std::memcpy(&from, bytes.data(), sizeof(from));
+  if (from.stage < 1 || from.stage > 5) return Bad(BadRecord::kUnknownKind);
+  Event event;
+  event.payload = LostEvent{static_cast<LossStage>(from.stage), from.count};
+  return event;
+}
+
+}  // namespace startscope

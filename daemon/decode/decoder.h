@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+#ifndef STARTSCOPE_DAEMON_DECODE_DECODER_H_
+#define STARTSCOPE_DAEMON_DECODE_DECODER_H_
+
+#include <array>
+#include <cstdint>
+#include <optional>
+
+#include "daemon/collect/raw_record.h"
+#include "daemon/decode/event.h"
+
+namespace startscope {
+
+// Why a record was not understood.
+enum class BadRecord : uint8_t {
+  kTooShort,         // shorter than its header or its kind's minimum
+  kSizeMismatch,     // states a size other than its own
+  kUnknownKind,      // of the ring
+  kUnknownOrigin,
+  kBadText,          // a length that points outside the record
+  kCount,
+};
+
+// Bytes to typed events. A bad record is never an error of the caller's: it is dropped and counted by
+// reason. One thread.
+class Decoder {
+ public:
+  // nullopt: bad (counted), or of a kind that carries nothing for us (side-band records other than
+  // mappings and losses).
+  [[nodiscard]] std::optional<Event> Decode(const RawRecord& record);
+
+  [[nodiscard]] uint64_t bad(BadRecord reason) const { return bad_[static_cast<size_t>(reason)]; }
+  [[nodiscard]] uint64_t bad_total() const;
+  [[nodiscard]] uint64_t decoded() const { return decoded_; }
+
+ private:
+  std::optional<Event> DecodeRing(std::span<const uint8_t> bytes);
+  std::optional<Event> DecodeSideband(std::span<const uint8_t> bytes);
+  std::optional<Event> DecodeImage(std::span<const uint8_t> bytes);
+  std::optional<Event> DecodeLost(std::span<const uint8_t> bytes);
+  std::nullopt_t Bad(BadRecord reason);
+
+  std::array<uint64_t, static_cast<size_t>(BadRecord::kCount)> bad_{};
+  uint64_t decoded_ = 0;
+};
+
+}  // namespace startscope
+
+#endif  // STARTSCOPE_DAEMON_DECODE_DECODER_H_

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+#include "daemon/decode/image_codec.h"
+
+#include <cstring>
+#include <string>
+#include <type_traits>
+
+namespace startscope {
+namespace {
+
+// Both directions visit the fields through one function, Visit(), so they cannot disagree.
+
+class Writer {
+ public:
+  template <typename T>
+    requires(std::is_integral_v<T> || std::is_enum_v<T>)
+  void operator()(const T& value) {
+    Put(static_cast<uint64_t>(value));
+  }
+  void operator()(const std::string& value) {
+    Put(value.size());
+    bytes_.insert(bytes_.end(), value.begin(), value.end());
+  }
+  template <typename T, typename Each>
+  void List(const std::vector<T>& values, Each each) {
+    Put(values.size());
+    for (const T& value : values) each(value);
+  }
+  std::vector<uint8_t> Take() { return std::move(bytes_); }
+
+ private:
+  void Put(uint64_t value) {
+    uint8_t raw[sizeof(value)];
+    std::memcpy(raw, &value, sizeof(value));
+    bytes_.insert(bytes_.end(), raw, raw + sizeof(raw));
+  }
+  std::vector<uint8_t> bytes_;
+};
+
+class Reader {
+ public:
+  explicit Reader(std::span<const uint8_t> bytes) : bytes_(bytes) {}
+
+  template <typename T>
+    requires(std::is_integral_v<T> || std::is_enum_v<T>)
+  void operator()(T& value) {
+    value = static_cast<T>(Get());
+  }
+  void operator()(std::string& value) {
+    const uint64_t size = Get();
+    if (size > bytes_.size()) return Fail();
+    value.assign(reinterpret_cast<const char*>(bytes_.data()), size);
+    bytes_ = bytes_.subspan(size);
+  }
+  template <typename T, typename Each>
+  void List(std::vector<T>& values, Each each) {
+    const uint64_t count = Get();
+    // Every element takes at least one 8-byte field.
+    if (count > bytes_.size() / sizeof(uint64_t)) return Fail();
+    values.resize(count);
+    for (T& value : values) each(value);
+  }
+  [[nodiscard]] bool complete() const { return !failed_ && bytes_.empty(); }
+
+ private:
+  void Fail() {
+    failed_ = true;
+    bytes_ = {};
+  }
+  uint64_t Get() {
+    uint64_t value = 0;
+    if (bytes_.size() < sizeof(value)) {
+      Fail();
+      return 0;
+    }
+    std::memcpy(&value, bytes_.data(), sizeof(value));
+    bytes_ = bytes_.subspan(sizeof(value));
+    return value;
+  }
+  std::span<const uint8_t> bytes_;
+  bool failed_ = false;
+};
+
+template <typename Archive, typename Facts>
+void Visit(Archive& archive, Facts& facts) {
+  archive(facts.file.device_major);
+  archive(facts.file.device_minor);
+  archive(facts.file.inode);
+  archive(facts.size_bytes);
+  archive(facts.path);
+  archive(facts.kind);
+  archive(facts.is_64_bit);
+  archive(facts.machine);
+  archive(facts.position_independent);
+  archive(facts.entry_address);
+  archive(facts.phdr_address);
+  archive(facts.main_address);
+  archive(facts.interpreter);
+  archive(facts.build_id);
+  archive(facts.soname);
+  archive.List(facts.needed, [&](auto& name) { archive(name); });
+  archive.List(facts.segments, [&](auto& segment) {
+    archive(segment.address);
+    archive(segment.memory_bytes);
+    archive(segment.file_offset);
+    archive(segment.file_bytes);
+    archive(segment.readable);
+    archive(segment.writable);
+    archive(segment.executable);
+  });
+  archive(facts.relro_address);
+  archive(facts.relro_bytes);
+  archive(facts.has_symtab);
+  archive(facts.debug_file_used);
+  archive(facts.libc);
+  archive(facts.linkage);
+  archive(facts.language);
+  archive(facts.libc_version);
+  archive(facts.evidence);
+  archive.List(facts.sites, [&](auto& site) {
+    archive(site.kind);
+    archive(site.rung);
+    archive(site.cost);
+    archive(site.file_offset);
+    archive(site.address);
+    archive(site.skew_bytes);
+    archive(site.symbol);
+  });
+  archive(facts.error);
+}
+
+template <typename Archive, typename EventType>
+void VisitEvent(Archive& archive, EventType& event) {
+  archive(event.image);
+  archive(event.attached_marks);
+  archive(event.attached_boottime_ns);
+  archive(event.attach_error);
+}
+
+}  // namespace
+
+std::vector<uint8_t> EncodeImageEvent(const ImageEvent& event) {
+  Writer writer;
+  VisitEvent(writer, event);
+  Visit(writer, *event.facts);
+  return writer.Take();
+}
+
+std::optional<ImageEvent> DecodeImageEvent(std::span<const uint8_t> bytes) {
+  Reader reader(bytes);
+  ImageEvent event;
+  auto facts = std::make_shared<ImageFacts>();
+  VisitEvent(reader, event);
+  Visit(reader, *facts);
+  if (!reader.complete()) return std::nullopt;
+  event.facts = std::move(facts);
+  return event;
+}
+
+}  // namespace startscope

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+// ImageEvent as bytes: what the prober found travels to the model as a record like any other, so that
+// a recording replays to the same result without the files. Format: fields in order of declaration,
+// integers as uint64, strings as length and bytes; both sides are this one file, and the recording's
+// format number changes with it.
+
+#ifndef STARTSCOPE_DAEMON_DECODE_IMAGE_CODEC_H_
+#define STARTSCOPE_DAEMON_DECODE_IMAGE_CODEC_H_
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "daemon/decode/event.h"
+
+namespace startscope {
+
+std::vector<uint8_t> EncodeImageEvent(const ImageEvent& event);
+
+// nullopt when the bytes are not exactly one encoded event.
+std::optional<ImageEvent> DecodeImageEvent(std::span<const uint8_t> bytes);
+
+}  // namespace startscope
+
+#endif  // STARTSCOPE_DAEMON_DECODE_IMAGE_CODEC_H_

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+#ifndef STARTSCOPE_DAEMON_DECODE_ORDERER_H_
+#define STARTSCOPE_DAEMON_DECODE_ORDERER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "daemon/decode/event.h"
+
+namespace startscope {
+
+// Puts events of several sources, each in order by itself, into one order of time. Events wait until
+// every source is known to have been emptied up to their time; equal times keep their order of
+// arrival. An event older than what was already released is released at once and counted late. One
+// thread.
+class Orderer {
+ public:
+  void Add(Event event) { waiting_.push_back(std::move(event)); }
+
+  // Releases, in order, all events not newer than `boottime_ns`. Events without a time go first.
+  void ReleaseUpTo(uint64_t boottime_ns, const std::function<void(const Event&)>& sink);
+
+  [[nodiscard]] size_t waiting() const { return waiting_.size(); }
+  [[nodiscard]] uint64_t late() const { return late_; }
+
+ private:
+  std::vector<Event> waiting_;
+  uint64_t released_up_to_ns_ = 0;
+  uint64_t late_ = 0;
+};
+
+}  // namespace startscope
+
+#endif  // STARTSCOPE_DAEMON_DECODE_ORDERER_H_
