@@ -122,6 +122,9 @@ struct ImageEvent {
   // Since when: a process whose exec began before this did not have them (0: never attached).
   uint64_t attached_boottime_ns = 0;
   std::string attach_error;
+  // The prober no longer keeps this file (it was written to, or others were needed more): what was
+  // known of it does not hold any longer.
+  bool forgotten = false;
 };
 
 enum class LossStage : uint8_t { kKernelRing = 1, kMappingRing = 2, kDecode = 3, kModel = 4, kSubscriber = 5 };

@@ -137,6 +137,7 @@ void VisitEvent(Archive& archive, EventType& event) {
   archive(event.attached_marks);
   archive(event.attached_boottime_ns);
   archive(event.attach_error);
+  archive(event.forgotten);
 }
 
 }  // namespace

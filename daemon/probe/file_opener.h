@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+// Opening files that others name. Nothing here follows a path twice: a descriptor is opened without
+// touching the file (O_PATH), looked at, and only then reopened for reading.
+
+#ifndef STARTSCOPE_DAEMON_PROBE_FILE_OPENER_H_
+#define STARTSCOPE_DAEMON_PROBE_FILE_OPENER_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "daemon/base/unique_fd.h"
+#include "daemon/elf/image_facts.h"
+
+namespace startscope {
+
+struct OpenedFile {
+  UniqueFd fd;
+  FileId id;
+};
+
+// Whose rights a path is opened with, and whose view of the file system it is meant in.
+struct FileViewer {
+  uint32_t pid = 0;
+  uint32_t uid = 0;
+  uint32_t gid = 0;
+};
+
+// Opens `path` (absolute) as the viewer's process would: below its root, with its user and group.
+absl::StatusOr<OpenedFile> OpenAsViewer(const FileViewer& viewer, const std::string& path);
+
+// Opens the executable of a process, or a file that it has mapped, and checks that it is `expected`.
+// `path` is tried below the process's root, then, when the process is gone, below ours.
+absl::StatusOr<OpenedFile> OpenExecutableOf(uint32_t pid, const std::string& path,
+                                            const FileId& expected);
+absl::StatusOr<OpenedFile> OpenMappedBy(uint32_t pid, const std::string& path,
+                                        const FileId& expected);
+
+}  // namespace startscope
+
+#endif  // STARTSCOPE_DAEMON_PROBE_FILE_OPENER_H_

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+#include "daemon/probe/image_registry.h"
+
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "daemon/base/clock.h"
+#include "daemon/elf/image_inspector.h"
+
+namespace startscope {
+namespace {
+
+// A script's interpreter may be a script; the kernel follows five levels (fs/exec.c).
+constexpr int kMaxInterpreters = 5;
+constexpr absl::Duration kModificationCheck = absl::Milliseconds(200);
+
+}  // namespace
+
+ImageRegistry::ImageRegistry(const ImageRegistryOptions& options, ProbeAttacher* attacher,
+                             std::function<void(const ImageEvent&)> publish)
+    : options_(options),
+      attacher_(attacher),
+      publish_(std::move(publish)),
+      inotify_(inotify_init1(IN_NONBLOCK | IN_CLOEXEC)),
+      requests_(options.max_waiting),
+      resolver_([this] { ResolverLoop(); }) {}
+
+ImageRegistry::~ImageRegistry() {
+  requests_.Close();
+  resolver_.join();
+}
+
+bool ImageRegistry::Request(const ProbeRequest& request) { return requests_.TryPush(request); }
+
+void ImageRegistry::ResolverLoop() {
+  while (true) {
+    const std::optional<ProbeRequest> request = requests_.Pop(kModificationCheck);
+    if (!request && requests_.closed()) return;
+    {
+      absl::MutexLock lock(&mutex_);
+      ForgetModifiedFiles();
+    }
+    if (request) Resolve(*request);
+  }
+}
+
+void ImageRegistry::Resolve(const ProbeRequest& request) {
+  absl::StatusOr<OpenedFile> file =
+      request.map_address == 0 ? OpenExecutableOf(request.pid, request.path, request.file)
+                               : OpenMappedBy(request.pid, request.path, request.file);
+  if (!file.ok()) return PublishFailure(request, file.status());
+  absl::MutexLock lock(&mutex_);
+  Admit(*std::move(file), request.path, request.is_loader, /*publish_anyway=*/true);
+}
+
+void ImageRegistry::PublishFailure(const ProbeRequest& request, const absl::Status& status) {
+  auto facts = std::make_shared<ImageFacts>();
+  facts->file = request.file;
+  facts->path = request.path;
+  facts->error = std::string(status.message());
+  ImageEvent event;
+  event.facts = std::move(facts);
+  publish_(event);
+}
+
+const ImageRegistry::Image& ImageRegistry::Admit(OpenedFile file, const std::string& path,
+                                                 bool is_loader, bool publish_anyway) {
+  const FileId id = file.id;
+  const auto found = images_.find(id);
+  if (found != images_.end()) {
+    Image& image = *found->second;
+    recency_.splice(recency_.begin(), recency_, image.recency);
+    const bool attach = marks_wanted_ && image.attached_boottime_ns == 0;
+    if (attach) Attach(image);
+    if (attach || publish_anyway) Publish(image);
+    return image;
+  }
+  Evict();
+  auto image = std::make_unique<Image>();
+  InspectOptions inspect;
+  inspect.path_label = path;
+  inspect.is_loader_hint = is_loader;
+  auto facts = std::make_shared<ImageFacts>(InspectImage(file.fd.get(), inspect));
+  facts->file = id;
+  image->number = next_number_++;
+  image->fd = std::move(file.fd);
+  image->facts = std::move(facts);
+  recency_.push_front(id);
+  image->recency = recency_.begin();
+  if (marks_wanted_) Attach(*image);
+  Publish(*image);
+  return *images_.emplace(id, std::move(image)).first->second;
+}
+
+void ImageRegistry::Attach(Image& image) {
+  if (image.facts->sites.empty()) return;
+  // Breakpoints are computed from the bytes that were read. When the file is written to, they must
+  // go before anybody executes the new bytes.
+  if (image.inotify_watch < 0) {
+    image.inotify_watch = inotify_add_watch(
+        inotify_.get(), absl::StrCat("/proc/self/fd/", image.fd.get()).c_str(), IN_MODIFY);
+  }
+  image.marks = attacher_->AttachMarks(image.number, image.fd.get(), *image.facts);
+  image.attached_boottime_ns = image.marks.attached_marks != 0 ? BoottimeNs() : 0;
+}
+
+void ImageRegistry::Detach(Image& image) {
+  if (image.inotify_watch >= 0) inotify_rm_watch(inotify_.get(), image.inotify_watch);
+  image.inotify_watch = -1;
+  if (image.attached_boottime_ns == 0) return;
+  attacher_->DetachMarks(image.number);
+  image.marks = {};
+  image.attached_boottime_ns = 0;
+}
+
+void ImageRegistry::ForgetModifiedFiles() {
+  alignas(inotify_event) char buffer[4096];
+  ssize_t size = 0;
+  while ((size = read(inotify_.get(), buffer, sizeof(buffer))) > 0) {
+    for (ssize_t at = 0; at < size;) {
+      inotify_event event;
+      __builtin_memcpy(&event, buffer + at, sizeof(event));
+      at += static_cast<ssize_t>(sizeof(event) + event.len);
+      if ((event.mask & IN_MODIFY) == 0) continue;
+      for (auto it = images_.begin(); it != images_.end(); ++it) {
+        Image& image = *it->second;
+        if (image.inotify_watch != event.wd) continue;
+        Detach(image);
+        ImageEvent forgotten;
+        forgotten.image = image.number;
+        forgotten.facts = image.facts;
+        forgotten.forgotten = true;
+        publish_(forgotten);
+        recency_.erase(image.recency);
+        images_.erase(it);
+        break;
+      }
+    }
+  }
+}
+
+void ImageRegistry::Evict() {
+  while (images_.size() >= options_.max_images && !recency_.empty()) {
+    const auto oldest = images_.find(recency_.back());
+    Detach(*oldest->second);
+    ImageEvent forgotten;
+    forgotten.image = oldest->second->number;
+    forgotten.facts = oldest->second->facts;
+    forgotten.forgotten = true;
+    publish_(forgotten);
+    images_.erase(oldest);
+    recency_.pop_back();
+  }
+}
+
+void ImageRegistry::Publish(const Image& image) {
+  ImageEvent event;
+  event.image = image.number;
+  event.facts = image.facts;
+  event.attached_marks = image.marks.attached_marks;
+  event.attached_boottime_ns = image.attached_boottime_ns;
+  event.attach_error = image.marks.error;
+  publish_(event);
+}
+
+absl::Status ImageRegistry::Prepare(const FileViewer& viewer, const std::string& path) {
+  std::string next = path;
+  for (int depth = 0; depth <= kMaxInterpreters; ++depth) {
+    absl::StatusOr<OpenedFile> file = OpenAsViewer(viewer, next);
+    if (!file.ok()) return file.status();
+    std::shared_ptr<const ImageFacts> facts;
+    {
+      absl::MutexLock lock(&mutex_);
+      ForgetModifiedFiles();
+      facts = Admit(*std::move(file), next, /*is_loader=*/false, /*publish_anyway=*/false).facts;
+    }
+    if (!facts->error.empty()) return absl::InvalidArgumentError(facts->error);
+    if (facts->interpreter.empty()) return absl::OkStatus();
+    if (facts->kind == ImageKind::kScript) {
+      next = facts->interpreter;
+      continue;
+    }
+    absl::StatusOr<OpenedFile> loader = OpenAsViewer(viewer, facts->interpreter);
+    if (!loader.ok()) return loader.status();
+    absl::MutexLock lock(&mutex_);
+    Admit(*std::move(loader), facts->interpreter, /*is_loader=*/true, /*publish_anyway=*/false);
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat(path, ": more than ", kMaxInterpreters, " interpreters deep"));
+}
+
+void ImageRegistry::WantMarks(bool wanted, bool known_too) {
+  absl::MutexLock lock(&mutex_);
+  marks_wanted_ = wanted;
+  for (auto& [id, image] : images_) {
+    const bool attached = image->attached_boottime_ns != 0;
+    if (attached && !wanted) {
+      Detach(*image);
+      Publish(*image);
+    } else if (!attached && wanted && known_too) {
+      Attach(*image);
+      Publish(*image);
+    }
+  }
+}
+
+std::vector<ImageRegistry::KnownImage> ImageRegistry::Known() const {
+  absl::MutexLock lock(&mutex_);
+  std::vector<KnownImage> known;
+  for (const FileId& id : recency_) {
+    const Image& image = *images_.at(id);
+    known.push_back({image.facts, image.marks.attached_marks,
+                     image.facts->error.empty() ? image.marks.error : image.facts->error});
+  }
+  return known;
+}
+
+}  // namespace startscope

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+#ifndef STARTSCOPE_DAEMON_PROBE_IMAGE_REGISTRY_H_
+#define STARTSCOPE_DAEMON_PROBE_IMAGE_REGISTRY_H_
+
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "daemon/base/bounded_queue.h"
+#include "daemon/base/unique_fd.h"
+#include "daemon/collect/probe_attacher.h"
+#include "daemon/decode/event.h"
+#include "daemon/model/startup_listener.h"
+#include "daemon/probe/file_opener.h"
+
+namespace startscope {
+
+struct ImageRegistryOptions {
+  // Files whose facts and marks are kept; the least recently asked for goes first.
+  size_t max_images = 512;
+  // Requests waiting for the resolver; beyond it a file stays unknown until it is met again.
+  size_t max_waiting = 1024;
+};
+
+// Knows the files that were executed or used as loaders: inspects each once, numbers it, and keeps
+// its marks attached while some watch wants exact boundaries. Owns the resolver thread, which does
+// all blocking work of the model's requests. Facts leave as ImageEvents through `publish`, which is
+// called on any thread and must not block.
+class ImageRegistry {
+ public:
+  ImageRegistry(const ImageRegistryOptions& options, ProbeAttacher* attacher,
+                std::function<void(const ImageEvent&)> publish);
+  ~ImageRegistry();
+  ImageRegistry(const ImageRegistry&) = delete;
+  ImageRegistry& operator=(const ImageRegistry&) = delete;
+
+  // From the model (core thread): inspect this file soon. False when too many wait already.
+  bool Request(const ProbeRequest& request);
+
+  // Inspects an executable that is about to be run, with the caller's rights, and everything that
+  // running it will execute: the interpreter of a script, the loader. Attaches their marks when
+  // wanted. Blocks.
+  absl::Status Prepare(const FileViewer& viewer, const std::string& path);
+
+  // While true, marks of images that are asked for are attached; `known_too`: and those of every
+  // image known already. false detaches all. Blocks.
+  void WantMarks(bool wanted, bool known_too);
+
+  struct KnownImage {
+    std::shared_ptr<const ImageFacts> facts;
+    uint32_t attached_marks = 0;
+    std::string error;
+  };
+  [[nodiscard]] std::vector<KnownImage> Known() const;
+
+ private:
+  struct Image {
+    uint32_t number = 0;
+    UniqueFd fd;
+    std::shared_ptr<const ImageFacts> facts;
+    ProbeAttacher::MarkResult marks;
+    uint64_t attached_boottime_ns = 0;
+    int inotify_watch = -1;
+    std::list<FileId>::iterator recency;
+  };
+
+  void ResolverLoop();
+  void Resolve(const ProbeRequest& request);
+  void ForgetModifiedFiles() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The image of an opened file, inspected if new, attached if wanted; published if it changed.
+  const Image& Admit(OpenedFile file, const std::string& path, bool is_loader, bool publish_anyway)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Attach(Image& image) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Detach(Image& image) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Evict() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Publish(const Image& image) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void PublishFailure(const ProbeRequest& request, const absl::Status& status);
+
+  const ImageRegistryOptions options_;
+  ProbeAttacher* const attacher_;
+  const std::function<void(const ImageEvent&)> publish_;
+
+  mutable absl::Mutex mutex_;
+  absl::flat_hash_map<FileId, std::unique_ptr<Image>> images_ ABSL_GUARDED_BY(mutex_);
+  std::list<FileId> recency_ ABSL_GUARDED_BY(mutex_);  // the most recent first
+  uint32_t next_number_ ABSL_GUARDED_BY(mutex_) = 1;
+  bool marks_wanted_ ABSL_GUARDED_BY(mutex_) = false;
+
+  UniqueFd inotify_;
+  BoundedQueue<ProbeRequest> requests_;
+  std::thread resolver_;
+};
+
+}  // namespace startscope
+
+#endif  // STARTSCOPE_DAEMON_PROBE_IMAGE_REGISTRY_H_
