@@ -12,12 +12,12 @@
 
 // Records are only ever written through reserved memory, which leaves no trace of their types in BTF;
 // an unused constant of them does, so that a test can compare the two sides' layouts.
-const volatile union ss_abi_types {
+static const volatile union ss_abi_types {
   struct ss_exec_event exec;
   struct ss_exit_event exit;
   struct ss_fork_event fork;
   struct ss_fault_event fault;
   struct ss_mark_event mark;
-} ss_abi_types;
+} ss_abi_types __attribute__((used));
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
