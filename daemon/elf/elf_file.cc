@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+#include "daemon/elf/elf_file.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace startscope {
+namespace {
+
+constexpr uint32_t kMaxSegments = 128;
+constexpr uint32_t kMaxSections = 4096;
+constexpr uint64_t kMaxSectionNames = 1u << 20;
+constexpr uint64_t kMaxSymbolBytes = 24u << 20;
+constexpr uint64_t kMaxStringBytes = 32u << 20;
+constexpr uint64_t kMaxDynamicBytes = 64u << 10;
+constexpr uint64_t kMaxNoteBytes = 64u << 10;
+constexpr uint64_t kMaxName = 4096;
+constexpr size_t kMaxNeeded = 1024;
+
+template <typename T>
+T Load(const uint8_t* bytes) {
+  T value;
+  std::memcpy(&value, bytes, sizeof(T));
+  return value;
+}
+
+// The NUL-terminated text at `offset` of a table, if it ends inside it.
+std::string_view TextAt(const std::vector<uint8_t>& table, uint64_t offset) {
+  if (offset >= table.size()) return {};
+  const char* text = reinterpret_cast<const char*>(table.data()) + offset;
+  const size_t room = std::min<uint64_t>(table.size() - offset, kMaxName);
+  const size_t length = strnlen(text, room);
+  return length == room ? std::string_view{} : std::string_view(text, length);
+}
+
+uint64_t AlignUp4(uint64_t value) { return (value + 3) & ~uint64_t{3}; }
+
+}  // namespace
+
+ElfFile::ElfFile(ByteSource* source) : source_(source) {
+  if (!ReadHeader()) return;
+  ReadSegments();
+  ReadSections();
+}
+
+bool ElfFile::ReadHeader() {
+  uint8_t ident[EI_NIDENT] = {};
+  if (!source_->Read(0, ident) || std::memcmp(ident, ELFMAG, SELFMAG) != 0) {
+    error_ = "not an ELF file";
+    return false;
+  }
+  is_elf_ = true;
+  is_64_bit_ = ident[EI_CLASS] == ELFCLASS64;
+  if (ident[EI_DATA] != ELFDATA2LSB || (!is_64_bit_ && ident[EI_CLASS] != ELFCLASS32)) {
+    error_ = "ELF of an unsupported class or byte order";
+    return false;
+  }
+  if (!is_64_bit_) {
+    Elf32_Ehdr narrow{};
+    if (source_->Read(0, {reinterpret_cast<uint8_t*>(&narrow), sizeof(narrow)})) {
+      header_.e_type = narrow.e_type;
+      header_.e_machine = narrow.e_machine;
+      header_.e_entry = narrow.e_entry;
+    }
+    return false;
+  }
+  if (!source_->Read(0, {reinterpret_cast<uint8_t*>(&header_), sizeof(header_)})) {
+    error_ = "ELF header cut off";
+    return false;
+  }
+  return true;
+}
+
+void ElfFile::ReadSegments() {
+  if (header_.e_phnum == 0) return;
+  if (header_.e_phentsize != sizeof(Elf64_Phdr) || header_.e_phnum > kMaxSegments) {
+    error_ = "ELF program headers of an impossible size or number";
+    return;
+  }
+  std::vector<Elf64_Phdr> read(header_.e_phnum);
+  const size_t bytes = read.size() * sizeof(Elf64_Phdr);
+  if (!source_->Read(header_.e_phoff, {reinterpret_cast<uint8_t*>(read.data()), bytes})) {
+    error_ = "ELF program headers cut off";
+    return;
+  }
+  segments_ = std::move(read);
+}
+
+void ElfFile::ReadSections() {
+  if (header_.e_shnum == 0 || header_.e_shoff == 0) return;
+  if (header_.e_shentsize != sizeof(Elf64_Shdr) || header_.e_shnum > kMaxSections) return;
+  std::vector<Elf64_Shdr> read(header_.e_shnum);
+  const size_t bytes = read.size() * sizeof(Elf64_Shdr);
+  if (!source_->Read(header_.e_shoff, {reinterpret_cast<uint8_t*>(read.data()), bytes})) return;
+  std::vector<uint8_t> names;
+  if (header_.e_shstrndx < read.size()) {
+    const Elf64_Shdr& table = read[header_.e_shstrndx];
+    if (table.sh_size <= kMaxSectionNames) names = ReadAt(table.sh_offset, table.sh_size);
+  }
+  for (const Elf64_Shdr& from : read) {
+    ElfSection section;
+    section.name = std::string(TextAt(names, from.sh_name));
+    section.type = from.sh_type;
+    section.flags = from.sh_flags;
+    section.address = from.sh_addr;
+    section.offset = from.sh_offset;
+    section.size = from.sh_size;
+    section.link = from.sh_link;
+    section.entry_size = from.sh_entsize;
+    sections_.push_back(std::move(section));
+  }
+}
+
+const ElfSection* ElfFile::FindSection(std::string_view name) const {
+  for (const ElfSection& section : sections_) {
+    if (section.name == name) return &section;
+  }
+  return nullptr;
+}
+
+const Elf64_Phdr* ElfFile::FindSegment(uint32_t type) const {
+  for (const Elf64_Phdr& segment : segments_) {
+    if (segment.p_type == type) return &segment;
+  }
+  return nullptr;
+}
+
+std::vector<uint8_t> ElfFile::ReadAt(uint64_t offset, uint64_t limit) {
+  if (offset >= source_->size()) return {};
+  std::vector<uint8_t> bytes(std::min(limit, source_->size() - offset));
+  if (!source_->Read(offset, bytes)) return {};
+  return bytes;
+}
+
+std::vector<uint8_t> ElfFile::ReadAtAddress(uint64_t address, uint64_t limit) {
+  for (const Elf64_Phdr& segment : segments_) {
+    if (segment.p_type != PT_LOAD || address < segment.p_vaddr) continue;
+    const uint64_t into = address - segment.p_vaddr;
+    if (into >= segment.p_filesz) continue;
+    if (segment.p_offset > UINT64_MAX - into) continue;
+    return ReadAt(segment.p_offset + into, std::min(limit, segment.p_filesz - into));
+  }
+  return {};
+}
+
+std::vector<uint8_t> ElfFile::ReadSection(const ElfSection& section, uint64_t limit) {
+  if (section.type == SHT_NOBITS || section.size > limit) return {};
+  std::vector<uint8_t> bytes = ReadAt(section.offset, section.size);
+  if (bytes.size() != section.size) return {};
+  return bytes;
+}
+
+std::optional<uint64_t> ElfFile::CodeOffset(uint64_t address) const {
+  for (const Elf64_Phdr& segment : segments_) {
+    if (segment.p_type != PT_LOAD || (segment.p_flags & PF_X) == 0) continue;
+    if (address < segment.p_vaddr || address - segment.p_vaddr >= segment.p_filesz) continue;
+    const uint64_t into = address - segment.p_vaddr;
+    if (segment.p_offset > UINT64_MAX - into) return std::nullopt;
+    const uint64_t offset = segment.p_offset + into;
+    if (offset >= source_->size()) return std::nullopt;
+    return offset;
+  }
+  return std::nullopt;
+}
+
+bool ElfFile::VisitSymbols(uint32_t table_type,
+                           const std::function<void(const ElfSymbol&)>& visit) {
+  for (const ElfSection& section : sections_) {
+    if (section.type != table_type || section.link >= sections_.size()) continue;
+    const std::vector<uint8_t> table = ReadSection(section, kMaxSymbolBytes);
+    const std::vector<uint8_t> names = ReadSection(sections_[section.link], kMaxStringBytes);
+    if (table.empty() || names.empty()) return false;
+    for (size_t at = 0; at + sizeof(Elf64_Sym) <= table.size(); at += sizeof(Elf64_Sym)) {
+      const auto from = Load<Elf64_Sym>(table.data() + at);
+      ElfSymbol symbol;
+      symbol.name = TextAt(names, from.st_name);
+      symbol.address = from.st_value;
+      symbol.size = from.st_size;
+      symbol.type = ELF64_ST_TYPE(from.st_info);
+      symbol.defined = from.st_shndx != SHN_UNDEF;
+      if (!symbol.name.empty()) visit(symbol);
+    }
+    return true;
+  }
+  return false;
+}
+
+ElfDynamic ElfFile::ReadDynamic() {
+  ElfDynamic dynamic;
+  const Elf64_Phdr* segment = FindSegment(PT_DYNAMIC);
+  if (segment == nullptr) return dynamic;
+  dynamic.present = true;
+  const std::vector<uint8_t> entries =
+      ReadAt(segment->p_offset, std::min<uint64_t>(segment->p_filesz, kMaxDynamicBytes));
+  uint64_t strings_address = 0;
+  uint64_t strings_size = 0;
+  uint64_t soname = UINT64_MAX;
+  std::vector<uint64_t> needed;
+  for (size_t at = 0; at + sizeof(Elf64_Dyn) <= entries.size(); at += sizeof(Elf64_Dyn)) {
+    const auto entry = Load<Elf64_Dyn>(entries.data() + at);
+    if (entry.d_tag == DT_NULL) break;
+    if (entry.d_tag == DT_STRTAB) strings_address = entry.d_un.d_ptr;
+    if (entry.d_tag == DT_STRSZ) strings_size = entry.d_un.d_val;
+    if (entry.d_tag == DT_SONAME) soname = entry.d_un.d_val;
+    if (entry.d_tag == DT_FLAGS_1) dynamic.flags_1 = entry.d_un.d_val;
+    if (entry.d_tag == DT_NEEDED && needed.size() < kMaxNeeded) needed.push_back(entry.d_un.d_val);
+  }
+  const std::vector<uint8_t> strings =
+      ReadAtAddress(strings_address, std::min(strings_size, kMaxStringBytes));
+  for (const uint64_t offset : needed) {
+    const std::string_view name = TextAt(strings, offset);
+    if (!name.empty()) dynamic.needed.emplace_back(name);
+  }
+  dynamic.soname = std::string(TextAt(strings, soname));
+  return dynamic;
+}
+
+void ElfFile::VisitNotes(const std::function<bool(std::string_view, uint32_t,
+                                                  std::span<const uint8_t>)>& visit) {
+  for (const Elf64_Phdr& segment : segments_) {
+    if (segment.p_type != PT_NOTE) continue;
+    const std::vector<uint8_t> bytes =
+        ReadAt(segment.p_offset, std::min<uint64_t>(segment.p_filesz, kMaxNoteBytes));
+    uint64_t at = 0;
+    while (at + sizeof(Elf64_Nhdr) <= bytes.size()) {
+      const auto note = Load<Elf64_Nhdr>(bytes.data() + at);
+      const uint64_t name_at = at + sizeof(Elf64_Nhdr);
+      const uint64_t content_at = name_at + AlignUp4(note.n_namesz);
+      const uint64_t end = content_at + AlignUp4(note.n_descsz);
+      if (end > bytes.size() + 3 || content_at + note.n_descsz > bytes.size()) break;
+      const char* name = reinterpret_cast<const char*>(bytes.data() + name_at);
+      const std::string_view owner(name, strnlen(name, note.n_namesz));
+      if (visit(owner, note.n_type, {bytes.data() + content_at, note.n_descsz})) return;
+      at = end;
+    }
+  }
+}
+
+std::string ElfFile::ReadBuildId() {
+  std::string id;
+  VisitNotes([&](std::string_view owner, uint32_t type, std::span<const uint8_t> content) {
+    if (owner != "GNU" || type != NT_GNU_BUILD_ID || content.size() > 64) return false;
+    constexpr char kDigits[] = "0123456789abcdef";
+    for (const uint8_t byte : content) {
+      id += kDigits[byte >> 4];
+      id += kDigits[byte & 15];
+    }
+    return true;
+  });
+  return id;
+}
+
+bool ElfFile::HasNote(std::string_view owner, uint32_t type) {
+  bool found = false;
+  VisitNotes([&](std::string_view name, uint32_t kind, std::span<const uint8_t>) {
+    found = name == owner && kind == type;
+    return found;
+  });
+  return found;
+}
+
+std::vector<uint64_t> ElfFile::ReadFunctionStarts() {
+  constexpr uint64_t kMaxTableBytes = 16u << 20;
+  const Elf64_Phdr* segment = FindSegment(PT_GNU_EH_FRAME);
+  if (segment == nullptr) return {};
+  const std::vector<uint8_t> bytes =
+      ReadAt(segment->p_offset, std::min<uint64_t>(segment->p_filesz, kMaxTableBytes));
+  // Version 1; pointer as pcrel sdata4; count as udata4; table as datarel sdata4: what every linker
+  // for x86-64 writes (LSB, "Exception Frame Header").
+  constexpr uint8_t kExpected[4] = {1, 0x1b, 0x03, 0x3b};
+  if (bytes.size() < 12 || std::memcmp(bytes.data(), kExpected, 4) != 0) return {};
+  const uint64_t count =
+      std::min<uint64_t>(Load<uint32_t>(bytes.data() + 8), (bytes.size() - 12) / 8);
+  std::vector<uint64_t> starts;
+  starts.reserve(count);
+  for (uint64_t i = 0; i < count; ++i) {
+    const auto relative = Load<int32_t>(bytes.data() + 12 + i * 8);
+    starts.push_back(segment->p_vaddr + static_cast<uint64_t>(static_cast<int64_t>(relative)));
+  }
+  std::sort(starts.begin(), starts.end());
+  return starts;
+}
+
+}  // namespace startscope

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <optional>
+
+#include "daemon/elf/code.h"
+#include "daemon/elf/mark_finder.h"
+#include "daemon/elf/site_builder.h"
+
+namespace startscope {
+namespace {
+
+constexpr uint64_t kMaxCodeBytes = 8u << 20;
+
+// r_state values of struct r_debug (<link.h>); the loader stores one, then calls _dl_debug_state().
+enum RState : uint32_t { kConsistent = 0, kAdd = 1, kDelete = 2 };
+
+struct StateCall {
+  uint64_t address = 0;   // of the call instruction
+  uint64_t function = 0;  // start of the function it lies in
+  uint32_t state = kDelete;
+};
+
+struct Function {
+  uint64_t begin = 0;
+  uint64_t end = UINT64_MAX;
+};
+
+// The function that holds `address`, by the unwinding table.
+uint64_t FunctionOf(const std::vector<uint64_t>& starts, uint64_t address) {
+  const auto after = std::upper_bound(starts.begin(), starts.end(), address);
+  return after == starts.begin() ? 0 : *std::prev(after);
+}
+
+struct Code {
+  std::vector<uint8_t> bytes;
+  uint64_t address = 0;
+};
+
+Code ReadCode(ElfFile* file) {
+  const ElfSection* text = file->FindSection(".text");
+  if (text != nullptr && (text->flags & SHF_EXECINSTR) != 0) {
+    return {file->ReadSection(*text, kMaxCodeBytes), text->address};
+  }
+  for (const Elf64_Phdr& segment : file->segments()) {
+    if (segment.p_type == PT_LOAD && (segment.p_flags & PF_X) != 0) {
+      return {file->ReadAtAddress(segment.p_vaddr, kMaxCodeBytes), segment.p_vaddr};
+    }
+  }
+  return {};
+}
+
+// Every call of `callee`, with the state that was stored last before it, in straight line.
+std::vector<StateCall> FindStateCalls(const Code& code, uint64_t callee,
+                                      const std::vector<uint64_t>& starts) {
+  std::vector<StateCall> calls;
+  std::optional<uint32_t> stored;
+  VisitInstructions(code.bytes, code.address, /*resync=*/true, [&](const Instruction& step) {
+    if (step.stores_immediate && step.store_displacement == 0x18) stored = step.stored_immediate;
+    if (step.is_call && step.target == callee) {
+      calls.push_back({step.address, FunctionOf(starts, step.address), stored.value_or(kDelete)});
+    }
+    if (step.ends_straight_line) stored.reset();
+    return true;
+  });
+  return calls;
+}
+
+// dl_main is the only function that announces both the beginning and the end of loading.
+std::optional<uint64_t> FindDlMain(const std::vector<StateCall>& calls) {
+  std::map<uint64_t, uint32_t> states;  // function -> bits of the states it announces
+  for (const StateCall& call : calls) {
+    if (call.function != 0 && call.state <= kDelete) states[call.function] |= 1u << call.state;
+  }
+  for (const auto& [function, bits] : states) {
+    if (bits == ((1u << kAdd) | (1u << kConsistent))) return function;
+  }
+  return std::nullopt;
+}
+
+// SDT notes of ld.so: init_start and init_complete (elf/rtld.c).
+void AddSdtMarks(ElfFile* file, ImageFacts* facts) {
+  const ElfSection* notes = file->FindSection(".note.stapsdt");
+  const ElfSection* base = file->FindSection(".stapsdt.base");
+  if (notes == nullptr) return;
+  const std::vector<uint8_t> bytes = file->ReadSection(*notes, 1u << 20);
+  size_t at = 0;
+  while (at + 12 <= bytes.size()) {
+    uint32_t sizes[3];
+    std::memcpy(sizes, bytes.data() + at, sizeof(sizes));
+    const uint64_t content = at + 12 + ((uint64_t{sizes[0]} + 3) & ~uint64_t{3});
+    const uint64_t end = content + ((uint64_t{sizes[1]} + 3) & ~uint64_t{3});
+    if (end > bytes.size() || sizes[1] < 26) return;
+    uint64_t words[3];
+    std::memcpy(words, bytes.data() + content, sizeof(words));
+    const char* text = reinterpret_cast<const char*>(bytes.data() + content + 24);
+    const size_t room = sizes[1] - 24;
+    const std::string provider(text, strnlen(text, room));
+    if (provider.size() + 1 < room) {
+      const char* second = text + provider.size() + 1;
+      const std::string name(second, strnlen(second, room - provider.size() - 1));
+      const uint64_t shift = base != nullptr ? base->address - words[1] : 0;
+      if (provider == "rtld" && name == "init_start") {
+        AddSite(file, MarkKind::kDependenciesBegin, SiteRung::kSdt, words[0] + shift, name, facts);
+      } else if (provider == "rtld" && name == "init_complete") {
+        AddSite(file, MarkKind::kRelocated, SiteRung::kSdt, words[0] + shift, name, facts);
+      }
+    }
+    at = end;
+  }
+}
+
+// The instruction after dl_main's call of _dl_map_object_deps(): all dependencies are mapped.
+void AddDependenciesMapped(ElfFile* file, const SymbolLadder& symbols, const Code& code,
+                           const Function& dl_main, ImageFacts* facts) {
+  const std::optional<FoundSymbol> mapper = symbols.Find("_dl_map_object_deps");
+  if (!mapper) return;
+  VisitInstructions(code.bytes, code.address, /*resync=*/true, [&](const Instruction& step) {
+    if (!step.is_call || step.target != mapper->address) return true;
+    if (step.address < dl_main.begin || step.address >= dl_main.end) return true;
+    AddSite(file, MarkKind::kDependenciesMapped, mapper->rung, step.address + step.length,
+            mapper->name, facts);
+    return false;
+  });
+}
+
+void FindGlibcMarks(ElfFile* file, const SymbolLadder& symbols, ImageFacts* facts) {
+  AddSdtMarks(file, facts);
+  const std::optional<FoundSymbol> debug_state = symbols.Find("_dl_debug_state");
+  if (!debug_state) return;
+  const Code code = ReadCode(file);
+  const std::vector<uint64_t> starts = file->ReadFunctionStarts();
+  const std::vector<StateCall> calls = FindStateCalls(code, debug_state->address, starts);
+  const std::optional<FoundSymbol> named = symbols.Find("dl_main");
+  Function dl_main;
+  if (named) {
+    dl_main = {named->address, named->address + named->size};
+  } else if (const std::optional<uint64_t> found = FindDlMain(calls)) {
+    const auto next = std::upper_bound(starts.begin(), starts.end(), *found);
+    dl_main = {*found, next == starts.end() ? UINT64_MAX : *next};
+  } else {
+    return;
+  }
+  for (const StateCall& call : calls) {
+    if (call.address < dl_main.begin || call.address >= dl_main.end) continue;
+    const MarkKind kind =
+        call.state == kAdd ? MarkKind::kDependenciesBegin : MarkKind::kRelocated;
+    if (call.state != kAdd && call.state != kConsistent) continue;
+    AddSite(file, kind, SiteRung::kCallSite, call.address, "_dl_debug_state", facts);
+  }
+  AddDependenciesMapped(file, symbols, code, dl_main, facts);
+}
+
+// musl announces once, at the end of __dls3; other callers belong to dlopen and dlclose.
+void FindMuslMarks(ElfFile* file, const SymbolLadder& symbols, ImageFacts* facts) {
+  const std::optional<FoundSymbol> stage3 = symbols.Find("__dls3");
+  const std::optional<FoundSymbol> debug_state = symbols.Find("_dl_debug_state");
+  if (stage3) {
+    AddSite(file, MarkKind::kDependenciesBegin, stage3->rung, stage3->address, stage3->name, facts);
+  }
+  if (stage3 && debug_state && stage3->size != 0) {
+    const Code code = {file->ReadAtAddress(stage3->address, std::min<uint64_t>(stage3->size, 1u << 16)),
+                       stage3->address};
+    for (const StateCall& call : FindStateCalls(code, debug_state->address, {})) {
+      AddSite(file, MarkKind::kRelocated, SiteRung::kCallSite, call.address, debug_state->name,
+              facts);
+    }
+  }
+  if (const auto start = symbols.Find("__libc_start_main")) {
+    AddSite(file, MarkKind::kLibcStart, start->rung, start->address, start->name, facts);
+  }
+}
+
+}  // namespace
+
+void FindLoaderMarks(ElfFile* file, const SymbolLadder& symbols, ImageFacts* facts) {
+  AddSite(file, MarkKind::kLoaderEntry, SiteRung::kElfEntry, facts->entry_address, "", facts);
+  if (facts->libc == Libc::kMusl) {
+    FindMuslMarks(file, symbols, facts);
+  } else {
+    FindGlibcMarks(file, symbols, facts);
+  }
+}
+
+}  // namespace startscope

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+#include "daemon/elf/runtime_classifier.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string_view>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+
+namespace startscope {
+namespace {
+
+constexpr uint64_t kMaxScannedBytes = 8u << 20;
+
+bool Contains(const std::vector<uint8_t>& bytes, std::string_view text) {
+  return std::search(bytes.begin(), bytes.end(), text.begin(), text.end()) != bytes.end();
+}
+
+std::vector<uint8_t> SectionBytes(ElfFile* file, const char* name) {
+  const ElfSection* section = file->FindSection(name);
+  if (section == nullptr || section->type == SHT_NOBITS) return {};
+  return file->ReadAt(section->offset, std::min(section->size, kMaxScannedBytes));
+}
+
+// Text after `marker` up to the first character that is neither digit nor dot.
+std::string VersionAfter(const std::vector<uint8_t>& bytes, std::string_view marker) {
+  auto at = std::search(bytes.begin(), bytes.end(), marker.begin(), marker.end());
+  if (at == bytes.end()) return {};
+  at += static_cast<std::ptrdiff_t>(marker.size());
+  std::string version;
+  while (at != bytes.end() && version.size() < 16 && (std::isdigit(*at) != 0 || *at == '.')) {
+    version += static_cast<char>(*at++);
+  }
+  while (!version.empty() && version.back() == '.') version.pop_back();
+  return version;
+}
+
+// musl's start stub (crt/x86_64 _start): xor %rbp,%rbp; mov %rsp,%rdi; lea _DYNAMIC(%rip),%rsi;
+// and $-16,%rsp; call. In a static non-PIE link the lea may have become a mov of an immediate.
+bool IsMuslStart(const std::vector<uint8_t>& code) {
+  constexpr uint8_t kPrologue[] = {0x48, 0x31, 0xed, 0x48, 0x89, 0xe7};
+  constexpr uint8_t kAlign[] = {0x48, 0x83, 0xe4, 0xf0, 0xe8};
+  if (code.size() < 24 || std::memcmp(code.data(), kPrologue, sizeof(kPrologue)) != 0) return false;
+  const auto end = code.begin() + 24;
+  return std::search(code.begin(), end, std::begin(kAlign), std::end(kAlign)) != end;
+}
+
+// glibc's start stub (sysdeps/x86_64/start.S), with or without endbr64: xor %ebp,%ebp;
+// mov %rdx,%r9; pop %rsi.
+bool IsGlibcStart(const std::vector<uint8_t>& code) {
+  constexpr uint8_t kStub[] = {0x31, 0xed, 0x49, 0x89, 0xd1, 0x5e};
+  const size_t skip = code.size() > 4 && code[0] == 0xf3 && code[1] == 0x0f ? 4 : 0;
+  return code.size() >= skip + sizeof(kStub) &&
+         std::memcmp(code.data() + skip, kStub, sizeof(kStub)) == 0;
+}
+
+void ClassifyKindAndLinkage(const ElfDynamic& dynamic, bool is_loader_hint, ImageFacts* facts,
+                            uint16_t elf_type) {
+  const std::string name = facts->path.substr(facts->path.rfind('/') + 1);
+  const bool named_loader = name.rfind("ld-", 0) == 0 || name.rfind("ld.so", 0) == 0 ||
+                            facts->soname.rfind("ld-", 0) == 0;
+  if (!facts->interpreter.empty()) {
+    facts->kind = ImageKind::kExecutable;
+    facts->linkage = Linkage::kDynamic;
+  } else if (elf_type == ET_EXEC) {
+    facts->kind = ImageKind::kExecutable;
+    facts->linkage = Linkage::kStatic;
+  } else if (elf_type == ET_DYN && (is_loader_hint || named_loader)) {
+    facts->kind = ImageKind::kLoader;
+  } else if (elf_type == ET_DYN && (dynamic.flags_1 & DF_1_PIE) != 0) {
+    facts->kind = ImageKind::kExecutable;
+    facts->linkage = Linkage::kStaticPie;
+  } else if (elf_type == ET_DYN && facts->soname.empty() && facts->entry_address != 0) {
+    facts->kind = ImageKind::kExecutable;
+    facts->linkage = Linkage::kStaticPie;
+  } else {
+    facts->kind = ImageKind::kLibrary;
+  }
+}
+
+std::string ClassifyLanguage(ElfFile* file, const SymbolLadder& symbols, ImageFacts* facts) {
+  if (file->FindSection(".go.buildinfo") != nullptr) {
+    facts->language = Language::kGo;
+    return "Go: section .go.buildinfo";
+  }
+  if (file->FindSection(".gopclntab") != nullptr || file->HasNote("Go", 4)) {
+    facts->language = Language::kGo;
+    return "Go: function table or note of its linker";
+  }
+  if (symbols.saw_rust()) {
+    facts->language = Language::kRust;
+    return "Rust: symbols of its runtime";
+  }
+  if (Contains(SectionBytes(file, ".comment"), "rustc version")) {
+    facts->language = Language::kRust;
+    return "Rust: section .comment names rustc";
+  }
+  if (Contains(SectionBytes(file, ".rodata"), "/rustc/")) {
+    facts->language = Language::kRust;
+    return "Rust: paths of its standard library in .rodata";
+  }
+  if (facts->libc == Libc::kNone) {
+    facts->language = Language::kUnknown;
+    return "language: no evidence";
+  }
+  facts->language = Language::kCOrCpp;
+  return "C or C++: no other runtime found";
+}
+
+std::string ClassifyLibc(ElfFile* file, ImageFacts* facts, const std::vector<uint8_t>& entry) {
+  const std::string& named = facts->kind == ImageKind::kLoader ? facts->path : facts->interpreter;
+  if (facts->kind == ImageKind::kLoader || facts->linkage == Linkage::kDynamic) {
+    if (named.find("ld-musl") != std::string::npos) {
+      facts->libc = Libc::kMusl;
+    } else if (named.find("ld-linux") != std::string::npos ||
+               named.find("ld64.so") != std::string::npos ||
+               facts->soname.rfind("ld-linux", 0) == 0) {
+      facts->libc = Libc::kGlibc;
+    } else {
+      facts->libc = Libc::kUnknown;
+    }
+    return absl::StrCat("libc: loader ", named);
+  }
+  for (const char* section : {"__libc_freeres_fn", "__libc_atexit", "__libc_IO_vtables"}) {
+    if (file->FindSection(section) == nullptr) continue;
+    facts->libc = Libc::kGlibc;
+    return absl::StrCat("glibc: section ", section);
+  }
+  if (IsMuslStart(entry)) {
+    facts->libc = Libc::kMusl;
+    return "musl: its start code";
+  }
+  if (IsGlibcStart(entry)) {
+    facts->libc = Libc::kGlibc;
+    return "glibc: its start code";
+  }
+  facts->libc = Libc::kNone;
+  return "no libc: no loader, no libc's sections or start code";
+}
+
+}  // namespace
+
+void ClassifyRuntime(ElfFile* file, const ElfDynamic& dynamic, const SymbolLadder& symbols,
+                     bool is_loader_hint, ImageFacts* facts) {
+  ClassifyKindAndLinkage(dynamic, is_loader_hint, facts, file->header().e_type);
+  if (facts->kind == ImageKind::kLibrary) return;
+  const std::vector<uint8_t> entry = file->ReadAtAddress(facts->entry_address, 64);
+  facts->evidence = ClassifyLibc(file, facts, entry);
+  if (facts->kind == ImageKind::kExecutable) {
+    absl::StrAppend(&facts->evidence, "; ", ClassifyLanguage(file, symbols, facts));
+  }
+  const bool carries_version =
+      facts->kind == ImageKind::kLoader || facts->linkage != Linkage::kDynamic;
+  if (facts->libc == Libc::kGlibc && carries_version) {
+    facts->libc_version = VersionAfter(SectionBytes(file, ".rodata"), "release version ");
+  }
+}
+
+}  // namespace startscope

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+#include "daemon/elf/symbol_ladder.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+
+#include "daemon/elf/go_functions.h"
+
+namespace startscope {
+namespace {
+
+// Searched for by exact name.
+constexpr std::array<std::string_view, 14> kWanted = {
+    "main",          "main.main",        "runtime.main",        "runtime.schedinit",
+    "_dl_debug_state", "dl_main",        "_dl_map_object_deps", "_dlstart",
+    "__dls2b",       "__dls3",           "__libc_start_main",   "_start",
+    "_start_c",      "__init_libc",
+};
+
+bool Contains(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
+
+}  // namespace
+
+SymbolLadder::SymbolLadder(ElfFile* file, const std::string& build_id,
+                           const std::string& debug_root) {
+  Collect(file, SHT_SYMTAB, SiteRung::kSymtab);
+  if (!has_symtab_ && !build_id.empty() && !debug_root.empty()) {
+    CollectDebugFile(build_id, debug_root);
+  }
+  Collect(file, SHT_DYNSYM, SiteRung::kDynsym);
+  if (!has_symtab_) CollectGoFunctions(file);
+}
+
+std::optional<FoundSymbol> SymbolLadder::Find(std::string_view name) const {
+  const auto found = found_.find(name);
+  if (found == found_.end()) return std::nullopt;
+  return found->second;
+}
+
+void SymbolLadder::Offer(std::string_view key, const ElfSymbol& symbol, SiteRung rung) {
+  // Tables are read best first: what is known stays.
+  found_.try_emplace(std::string(key),
+                     FoundSymbol{symbol.address, symbol.size, rung, std::string(symbol.name)});
+}
+
+void SymbolLadder::Collect(ElfFile* file, uint32_t table, SiteRung rung) {
+  const bool read = file->VisitSymbols(table, [&](const ElfSymbol& symbol) {
+    if (symbol.name == "rust_eh_personality" || symbol.name == "__rust_alloc") saw_rust_ = true;
+    if (!symbol.defined || symbol.address == 0) return;
+    if (symbol.type != STT_FUNC && symbol.type != STT_NOTYPE && symbol.type != STT_GNU_IFUNC) {
+      return;
+    }
+    for (const std::string_view wanted : kWanted) {
+      if (symbol.name == wanted) return Offer(wanted, symbol, rung);
+    }
+    // std::rt::lang_start, in the legacy and the v0 mangling.
+    if (Contains(symbol.name, "2rt10lang_start") && !Contains(symbol.name, "closure") &&
+        !Contains(symbol.name, "lang_start_internal")) {
+      saw_rust_ = true;
+      Offer("lang_start", symbol, rung);
+    }
+  });
+  if (table == SHT_SYMTAB && read) has_symtab_ = true;
+}
+
+void SymbolLadder::CollectDebugFile(const std::string& build_id, const std::string& debug_root) {
+  if (build_id.size() < 3) return;
+  const std::string path =
+      debug_root + "/.build-id/" + build_id.substr(0, 2) + "/" + build_id.substr(2) + ".debug";
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) return;
+  struct stat status{};
+  if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode)) {
+    FdByteSource source(fd, static_cast<uint64_t>(status.st_size));
+    ElfFile debug(&source);
+    if (debug.error().empty() && debug.ReadBuildId() == build_id) {
+      Collect(&debug, SHT_SYMTAB, SiteRung::kDebugFile);
+      debug_file_used_ = has_symtab_;
+      has_symtab_ = false;
+    }
+  }
+  close(fd);
+}
+
+void SymbolLadder::CollectGoFunctions(ElfFile* file) {
+  VisitGoFunctions(file, [&](std::string_view name, uint64_t address) {
+    if (name != "main.main" && name != "runtime.main" && name != "runtime.schedinit") return;
+    ElfSymbol symbol;
+    symbol.name = name;
+    symbol.address = address;
+    Offer(name, symbol, SiteRung::kSymtab);
+  });
+}
+
+}  // namespace startscope

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+#ifndef STARTSCOPE_DAEMON_ELF_SYMBOL_LADDER_H_
+#define STARTSCOPE_DAEMON_ELF_SYMBOL_LADDER_H_
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "daemon/elf/elf_file.h"
+#include "daemon/elf/image_facts.h"
+
+namespace startscope {
+
+struct FoundSymbol {
+  uint64_t address = 0;
+  uint64_t size = 0;
+  SiteRung rung = SiteRung::kSymtab;
+  std::string name;
+};
+
+// The few symbols that marks are placed by, each from the best table that has it: .symtab, then a
+// separate debug file, then .dynsym; Go's function table where all are stripped.
+class SymbolLadder {
+ public:
+  // `debug_root` empty: no separate debug files. Reads everything it will ever need.
+  SymbolLadder(ElfFile* file, const std::string& build_id, const std::string& debug_root);
+
+  [[nodiscard]] std::optional<FoundSymbol> Find(std::string_view name) const;
+  [[nodiscard]] bool has_symtab() const { return has_symtab_; }
+  [[nodiscard]] bool debug_file_used() const { return debug_file_used_; }
+  // Some symbol shows that Rust's standard library, or musl's or glibc's start code, is linked in.
+  [[nodiscard]] bool saw_rust() const { return saw_rust_; }
+
+ private:
+  void Collect(ElfFile* file, uint32_t table, SiteRung rung);
+  void CollectDebugFile(const std::string& build_id, const std::string& debug_root);
+  void CollectGoFunctions(ElfFile* file);
+  void Offer(std::string_view key, const ElfSymbol& symbol, SiteRung rung);
+
+  std::map<std::string, FoundSymbol, std::less<>> found_;
+  bool has_symtab_ = false;
+  bool debug_file_used_ = false;
+  bool saw_rust_ = false;
+};
+
+}  // namespace startscope
+
+#endif  // STARTSCOPE_DAEMON_ELF_SYMBOL_LADDER_H_
