@@ -164,7 +164,7 @@ struct ss_mark_event {
 #define SS_RULE_PARENT_DEPTH 32
 
 enum ss_level {
-  SS_LEVEL_PHASES = 1,    /* counters read at boundaries; instruction-fetch faults only */
+  SS_LEVEL_PHASES = 1,    /* counters read at boundaries; entries of user faults */
   SS_LEVEL_OBJECTS = 2,   /* every fault, completed */
 };
 

@@ -28,8 +28,8 @@ static __always_inline struct task_state *fault_state(struct task_struct *task) 
   return state;
 }
 
-static __always_inline void emit_fault(struct task_struct *task, struct task_state *state,
-                                       __u64 address, __u64 ip, __u64 entry_ns, __u32 flags) {
+static __always_inline void emit_fault(struct task_struct *task, __u64 address, __u64 ip,
+                                       __u64 entry_ns, __u32 flags) {
   struct ss_fault_event *event = reserve_event(SS_EVENT_FAULT, sizeof(*event), task);
   if (!event) return;
   struct signal_struct *signal = BPF_CORE_READ(task, signal);
@@ -46,8 +46,6 @@ static __always_inline void emit_fault(struct task_struct *task, struct task_sta
 static __always_inline int fault_entry(unsigned long address, unsigned long ip,
                                        unsigned long error_code, __u32 mode) {
   if (!tracked_processes) return 0;
-  /* At level PHASES only instruction fetches are of interest: one test of a register. */
-  if (!any_objects && !(error_code & PF_INSTR)) return 0;
   struct task_struct *task = bpf_get_current_task_btf();
   struct task_state *state = fault_state(task);
   if (!state) return 0;
@@ -55,8 +53,10 @@ static __always_inline int fault_entry(unsigned long address, unsigned long ip,
   if (error_code & PF_WRITE) flags |= SS_FAULT_WRITE;
   if (error_code & PF_INSTR) flags |= SS_FAULT_EXEC;
   const __u64 now = bpf_ktime_get_boot_ns();
+  /* At level PHASES the entry is the record: it dates boundaries and, by the kernel's counts as of
+   * now, says how many faults came before it. */
   if (state->level < SS_LEVEL_OBJECTS) {
-    if (error_code & PF_INSTR) emit_fault(task, state, address, ip, now, flags);
+    emit_fault(task, address, ip, now, flags);
     return 0;
   }
   state->fault_address = address;
@@ -94,7 +94,7 @@ static __always_inline int fault_completed(struct ss_perf_context *context, __u3
     if (!(context->regs.cs & 3)) flags |= SS_FAULT_KERNEL;
   }
   state->fault_entry_ns = 0;
-  emit_fault(task, state, address, context->regs.ip, entry_ns, flags);
+  emit_fault(task, address, context->regs.ip, entry_ns, flags);
   return 0;
 }
 

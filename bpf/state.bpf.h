@@ -86,8 +86,6 @@ volatile __u32 rule_slots;
 volatile __u32 ancestor_rule_slots;
 /* Written by the programs: processes being followed. Read by the daemon to pace its polling. */
 volatile __s64 tracked_processes;
-/* Written by the daemon: some rule asks for SS_LEVEL_OBJECTS. */
-volatile __u32 any_objects;
 /* Written by the daemon whenever it has detached everything: states of an earlier generation are
  * left-overs that nobody follows. */
 volatile __u32 generation;

@@ -196,15 +196,12 @@ void BpfObject::ClearRule(uint32_t slot) {
 
 void BpfObject::PublishRules() {
   uint32_t slots = 0;
-  uint32_t objects = 0;
   uint32_t ancestors = 0;
   for (uint32_t i = 0; i < SS_RULE_MAX; ++i) {
     if (!rules_[i].enabled) continue;
     slots = i + 1;
-    objects |= rules_[i].level >= SS_LEVEL_OBJECTS;
     ancestors |= (rules_[i].fields & SS_RULE_ANCESTOR) != 0;
   }
-  skeleton_->bss->any_objects = objects;
   skeleton_->bss->ancestor_rule_slots = ancestors;
   skeleton_->bss->rule_slots = slots;
 }

@@ -41,11 +41,8 @@ struct UprobeMultiAttributes {
 };
 
 uint64_t CookieOf(uint32_t image, const ImageFacts& facts, const MarkSite& site) {
-  // Without a main of its own a program's entry point is where the program begins.
-  const bool has_main = facts.main_address != 0;
   const bool ends = site.kind == MarkKind::kMain ||
-                    (site.kind == MarkKind::kEntry && !has_main &&
-                     facts.kind == ImageKind::kExecutable && facts.libc == Libc::kNone);
+                    (site.kind == MarkKind::kEntry && EntryIsMain(facts));
   return static_cast<uint64_t>(image) << 8 | (ends ? SS_COOKIE_ENDS_STARTUP : 0u) |
          static_cast<uint64_t>(site.kind);
 }

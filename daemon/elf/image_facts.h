@@ -128,6 +128,12 @@ struct ImageFacts {
   std::string error;
 };
 
+// A program without a libc and without a main of its own begins where its ELF entry point is.
+inline bool EntryIsMain(const ImageFacts& facts) {
+  return facts.kind == ImageKind::kExecutable && facts.libc == Libc::kNone &&
+         facts.main_address == 0 && facts.language != Language::kGo;
+}
+
 }  // namespace startscope
 
 #endif  // STARTSCOPE_DAEMON_ELF_IMAGE_FACTS_H_

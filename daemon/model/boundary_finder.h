@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+#ifndef STARTSCOPE_DAEMON_MODEL_BOUNDARY_FINDER_H_
+#define STARTSCOPE_DAEMON_MODEL_BOUNDARY_FINDER_H_
+
+#include <cstdint>
+#include <optional>
+
+#include "daemon/model/evidence.h"
+#include "daemon/model/phase_policy.h"
+
+namespace startscope {
+
+struct Boundary {
+  uint64_t boottime_ns = 0;
+  BoundarySource source = BoundarySource::kUnspecified;
+  // The kernel's accounting at that very moment, where the observation brought it.
+  std::optional<Counters> counters;
+};
+
+// Finds when a moment of the policy happened, from the best evidence there is. Looks only; owns
+// nothing; the evidence must outlive it.
+class BoundaryFinder {
+ public:
+  BoundaryFinder(const Evidence& evidence, const StartupImages& images, bool ignore_marks);
+
+  [[nodiscard]] std::optional<Boundary> Find(Moment moment) const;
+
+  // The file of the program interpreter; inode 0 when there is none or it was not seen.
+  [[nodiscard]] const FileId& loader_file() const { return loader_; }
+  [[nodiscard]] const std::string& loader_path() const { return loader_path_; }
+
+  // main, when no mark shows it: the first instruction fetch in its page, where that lies apart from
+  // the entry point's; otherwise the entry point itself. nullopt: no evidence (yet).
+  [[nodiscard]] std::optional<Boundary> InferMain() const;
+
+ private:
+  [[nodiscard]] std::optional<Boundary> FindMark(MarkKind kind, uint64_t not_before_ns) const;
+  [[nodiscard]] std::optional<Boundary> FirstInstruction() const;
+  [[nodiscard]] std::optional<Boundary> DependenciesBegin() const;
+  [[nodiscard]] std::optional<Boundary> DependenciesMapped() const;
+  [[nodiscard]] std::optional<Boundary> Relocated() const;
+  [[nodiscard]] std::optional<Boundary> SelfRelocated() const;
+  [[nodiscard]] std::optional<Boundary> Entry() const;
+  [[nodiscard]] BoundarySource SourceOfMark(const MarkEvent& mark) const;
+  [[nodiscard]] bool IsDependency(const MappingEvent& mapping) const;
+  // The run-time address of a link-time address of the executable.
+  [[nodiscard]] uint64_t RunTimeAddress(uint64_t link_time) const;
+
+  const Evidence& evidence_;
+  const StartupImages images_;
+  const bool ignore_marks_;
+  FileId loader_;
+  std::string loader_path_;
+};
+
+// A protection change of a writable mapping to read-only, as RELRO is made, rather than a new mapping.
+// `writable` tells whether the range was writable before.
+bool IsProtection(const MappingEvent& mapping, bool was_writable);
+
+}  // namespace startscope
+
+#endif  // STARTSCOPE_DAEMON_MODEL_BOUNDARY_FINDER_H_

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+#ifndef STARTSCOPE_DAEMON_MODEL_STARTUP_BUILDER_H_
+#define STARTSCOPE_DAEMON_MODEL_STARTUP_BUILDER_H_
+
+#include "daemon/model/evidence.h"
+#include "daemon/model/startup.h"
+
+namespace startscope {
+
+struct BuildOptions {
+  Level level = Level::kPhases;
+  Precision precision = Precision::kExact;
+  size_t max_objects = 1024;
+};
+
+// Identity and runtime: what is known of a startup when it begins.
+Startup DescribeStartup(const Evidence& evidence, const StartupImages& images,
+                        const BuildOptions& options);
+
+// The whole breakdown from the begin to `end`. A pure function: the same evidence gives the same
+// startup, live or replayed.
+Startup BuildStartup(const Evidence& evidence, const StartupImages& images, const End& end,
+                     const BuildOptions& options);
+
+}  // namespace startscope
+
+#endif  // STARTSCOPE_DAEMON_MODEL_STARTUP_BUILDER_H_

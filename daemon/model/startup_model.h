@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+#ifndef STARTSCOPE_DAEMON_MODEL_STARTUP_MODEL_H_
+#define STARTSCOPE_DAEMON_MODEL_STARTUP_MODEL_H_
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "daemon/decode/event.h"
+#include "daemon/model/evidence.h"
+#include "daemon/model/startup.h"
+#include "daemon/model/startup_listener.h"
+
+namespace startscope {
+
+struct ModelOptions {
+  // Startups followed at once; an exec beyond it is counted and not followed.
+  size_t max_open_startups = 8192;
+  // Records kept of one startup; the faults of further ones are counted, not attributed.
+  size_t max_faults = 131072;
+  size_t max_mappings = 8192;
+  size_t max_marks = 256;
+  size_t max_objects = 1024;
+  // Files whose facts are kept.
+  size_t max_images = 4096;
+  // Mappings and faults of processes not (yet) followed, waiting for the exec they belong to.
+  size_t max_waiting_processes = 4096;
+  size_t max_waiting_records = 256;
+};
+
+// What the model must know of the watch in a slot of the mask.
+struct WatchTerms {
+  Level level = Level::kPhases;
+  Precision precision = Precision::kExact;
+  bool until_exit = false;
+  uint64_t deadline_ns = 0;  // 0: none
+};
+
+// Turns events, in order of time, into startups. Pure: no I/O, no clock but the events' own times
+// and AdvanceTo(). Single-threaded; does not own listener and prober.
+class StartupModel {
+ public:
+  StartupModel(const ModelOptions& options, StartupListener* listener, ImageProber* prober);
+
+  static constexpr int kWatchSlots = 64;
+  void SetWatch(int slot, const WatchTerms& terms) { watches_[slot] = terms; }
+  // Startups that only this watch asked for end as INCOMPLETE.
+  void ClearWatch(int slot);
+
+  void OnEvent(const Event& event);
+  // Ends startups whose deadline has passed.
+  void AdvanceTo(uint64_t boottime_ns);
+  // Ends everything still open as INCOMPLETE, at the last event seen.
+  void Finish();
+
+  struct Stats {
+    uint64_t startups_seen = 0;
+    uint64_t startups_refused = 0;  // beyond max_open_startups
+    uint64_t events = 0;
+  };
+  [[nodiscard]] const Stats& stats() const { return stats_; }
+  [[nodiscard]] size_t open_startups() const { return open_.size(); }
+
+ private:
+  struct Open {
+    Evidence evidence;
+    WatchMask watches = 0;
+    Level level = Level::kPhases;
+    Precision precision = Precision::kExact;
+    bool until_exit = false;
+    bool until_main = false;
+    uint64_t deadline_ns = 0;  // absolute
+    bool reached_main = false;
+    bool executable_requested = false;
+    bool loader_requested = false;
+    FileId loader;
+    std::string loader_path;
+  };
+  using OpenMap = absl::flat_hash_map<uint32_t, std::unique_ptr<Open>>;
+
+  void OnExec(const Event& event, const ExecEvent& exec);
+  void OnExit(const Event& event, const ExitEvent& exit);
+  void OnFault(const Event& event, const FaultEvent& fault);
+  void OnMapping(const Event& event, const MappingEvent& mapping);
+  void OnMark(const Event& event, const MarkEvent& mark);
+  void OnImage(const ImageEvent& image);
+  void OnLost(const LostEvent& lost);
+
+  Open* Find(const Event& event);
+  void Keep(const Event& event);
+  // Moves what is kept of `pid` since `since_ns` into `evidence`.
+  void Adopt(uint32_t pid, uint64_t since_ns, Evidence* evidence);
+  void TakeTerms(Open* open) const;
+  void RequestImages(Open* open);
+  void RequestImage(const Open& open, const FileId& file, const std::string& path,
+                    uint64_t map_address, uint64_t map_bytes, bool is_loader);
+  // Ends a startup at main when nothing but inference can show it and the evidence is there.
+  void TryInferMain(OpenMap::iterator it);
+  void ReachMain(OpenMap::iterator it, const End& end);
+  void Conclude(OpenMap::iterator it, const End& end);
+  void Deliver(const Open& open, std::shared_ptr<const Startup> startup);
+  [[nodiscard]] StartupImages ImagesOf(const Open& open) const;
+  [[nodiscard]] bool MainIsMarked(const Open& open) const;
+
+  const ModelOptions options_;
+  StartupListener* const listener_;
+  ImageProber* const prober_;
+  std::array<std::optional<WatchTerms>, kWatchSlots> watches_;
+  OpenMap open_;
+  absl::flat_hash_map<FileId, KnownImage> images_;
+  absl::flat_hash_set<FileId> requested_;  // asked for, not answered
+  struct Waiting {
+    uint64_t last_ns = 0;
+    std::vector<Event> events;
+  };
+  absl::flat_hash_map<uint32_t, Waiting> waiting_;
+  uint64_t now_ns_ = 0;
+  Stats stats_;
+};
+
+}  // namespace startscope
+
+#endif  // STARTSCOPE_DAEMON_MODEL_STARTUP_MODEL_H_
