@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+#include "daemon/serve/startup_service.h"
+
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "daemon/base/clock.h"
+#include "daemon/base/errno_status.h"
+#include "daemon/serve/startup_to_proto.h"
+
+namespace startscope {
+namespace {
+
+constexpr int kMaxPrepared = 16;
+constexpr size_t kMaxPath = 4096;
+constexpr int64_t kDefaultDeadlineSeconds = 60;
+constexpr int64_t kMaxDeadlineSeconds = 3600;
+constexpr int kDefaultPage = 50;
+constexpr int kMaxPage = 500;
+// How often a stream looks whether its client has gone.
+constexpr absl::Duration kCancelCheck = absl::Milliseconds(100);
+
+grpc::Status ToGrpc(const absl::Status& status) {
+  return {static_cast<grpc::StatusCode>(static_cast<int>(status.code())),
+          std::string(status.message())};
+}
+
+absl::StatusOr<WatchSpec> ParseRequest(const v1::WatchStartupsRequest& request) {
+  WatchSpec spec;
+  switch (request.level()) {
+    case v1::LEVEL_UNSPECIFIED:
+    case v1::LEVEL_PHASES:
+      spec.level = Level::kPhases;
+      break;
+    case v1::LEVEL_OBJECTS:
+      spec.level = Level::kObjects;
+      break;
+    case v1::LEVEL_PAGES:
+    case v1::LEVEL_FUNCTIONS:
+      return absl::UnimplementedError(
+          absl::StrCat("level: ", v1::Level_Name(request.level()),
+                       " is not offered by this version; use LEVEL_OBJECTS"));
+    default:
+      return absl::InvalidArgumentError("level: not a value of startscope.v1.Level");
+  }
+  switch (request.precision()) {
+    case v1::PRECISION_UNSPECIFIED:
+    case v1::PRECISION_EXACT:
+      spec.precision = Precision::kExact;
+      break;
+    case v1::PRECISION_UNPERTURBED:
+      spec.precision = Precision::kUnperturbed;
+      break;
+    default:
+      return absl::InvalidArgumentError("precision: not a value of startscope.v1.Precision");
+  }
+  switch (request.until()) {
+    case v1::UNTIL_UNSPECIFIED:
+    case v1::UNTIL_MAIN:
+      spec.until_exit = false;
+      break;
+    case v1::UNTIL_EXIT:
+      spec.until_exit = true;
+      break;
+    default:
+      return absl::UnimplementedError(
+          absl::StrCat("until: ", v1::Until_Name(request.until()),
+                       " is not offered by this version; use UNTIL_MAIN or UNTIL_EXIT"));
+  }
+  int64_t seconds = kDefaultDeadlineSeconds;
+  int64_t nanos = 0;
+  if (request.has_deadline()) {
+    seconds = request.deadline().seconds();
+    nanos = request.deadline().nanos();
+    if (seconds < 0 || nanos < 0 || seconds > kMaxDeadlineSeconds || (seconds == 0 && nanos == 0)) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "deadline: must be above 0 and at most ", kMaxDeadlineSeconds, " seconds"));
+    }
+  }
+  spec.deadline_ns = static_cast<uint64_t>(seconds) * 1'000'000'000 + static_cast<uint64_t>(nanos);
+  if (request.prepare_executables_size() > kMaxPrepared) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("prepare_executables: at most ", kMaxPrepared));
+  }
+  for (const std::string& path : request.prepare_executables()) {
+    if (path.empty() || path[0] != '/' || path.size() > kMaxPath) {
+      return absl::InvalidArgumentError(
+          "prepare_executables: paths must be absolute and at most 4096 bytes");
+    }
+    spec.prepare_executables.push_back(path);
+  }
+  return spec;
+}
+
+}  // namespace
+
+// One WatchStartups call: writes messages with a gap-free sequence.
+class StartupServiceImpl::Stream {
+ public:
+  Stream(grpc::ServerWriter<v1::WatchStartupsResponse>* writer, const WatchSpec& spec,
+         const CgroupResolver* cgroups)
+      : writer_(writer), level_(spec.level) {
+    context_.cgroups = cgroups;
+  }
+
+  bool SendArmed(const std::string& version, const WatchSpec& spec, const ArmedWatch& armed) {
+    v1::WatchStartupsResponse response;
+    v1::Armed* message = response.mutable_armed();
+    message->set_daemon_version(version);
+    message->set_level(static_cast<v1::Level>(spec.level));
+    message->set_precision(static_cast<v1::Precision>(spec.precision));
+    message->set_boottime_ns(armed.boottime_ns);
+    for (const Degradation& degradation : armed.degradations) {
+      ToProto(degradation, message->add_degradations());
+    }
+    return Send(&response);
+  }
+
+  bool SendItem(const HubItem& item, uint64_t dropped) {
+    context_.realtime_minus_boottime_ns = RealtimeMinusBoottimeNs();
+    v1::WatchStartupsResponse response;
+    if (const auto* finished = std::get_if<FinishedItem>(&item)) {
+      ToProto(*finished->startup, level_, /*brief=*/false, context_,
+              response.mutable_startup_finished());
+      ++delivered_;
+    } else if (const auto* started = std::get_if<StartedItem>(&item)) {
+      v1::Startup whole;
+      ToProto(*started->startup, level_, /*brief=*/true, context_, &whole);
+      v1::StartupStarted* message = response.mutable_startup_started();
+      message->set_startup_id(whole.startup_id());
+      *message->mutable_process() = whole.process();
+      *message->mutable_exec_time() = whole.exec_time();
+      message->set_begin_boottime_ns(whole.begin_boottime_ns());
+    } else if (const auto* phase = std::get_if<PhaseItem>(&item)) {
+      response.mutable_phase_finished()->set_startup_id(phase->startup_id);
+      ToProto(phase->slice, response.mutable_phase_finished()->mutable_slice());
+    } else if (const auto* lost = std::get_if<LostItem>(&item)) {
+      response.mutable_records_lost()->set_stage(static_cast<v1::LossStage>(lost->stage));
+      response.mutable_records_lost()->set_count(lost->count);
+      response.mutable_records_lost()->set_total(lost->total);
+    }
+    dropped_ = dropped;
+    return Send(&response);
+  }
+
+  bool SendHeartbeat() {
+    v1::WatchStartupsResponse response;
+    v1::Heartbeat* message = response.mutable_heartbeat();
+    message->set_boottime_ns(BoottimeNs());
+    message->set_startups_delivered(delivered_);
+    message->set_startups_dropped(dropped_);
+    return Send(&response);
+  }
+
+ private:
+  bool Send(v1::WatchStartupsResponse* response) {
+    response->set_sequence(++sequence_);
+    return writer_->Write(*response);
+  }
+
+  grpc::ServerWriter<v1::WatchStartupsResponse>* const writer_;
+  const Level level_;
+  ProtoContext context_;
+  uint64_t sequence_ = 0;
+  uint64_t delivered_ = 0;
+  uint64_t dropped_ = 0;
+};
+
+StartupServiceImpl::StartupServiceImpl(const ServiceOptions& options, Hub* hub,
+                                       WatchController* controller, const PeerRegistry* peers,
+                                       const CgroupResolver* cgroups)
+    : options_(options),
+      hub_(hub),
+      controller_(controller),
+      peers_(peers),
+      cgroups_(cgroups),
+      started_boottime_ns_(BoottimeNs()) {}
+
+absl::StatusOr<PeerIdentity> StartupServiceImpl::PeerOf(const grpc::ServerContext& context) const {
+  const std::optional<PeerIdentity> peer = peers_->Find(context.peer());
+  if (!peer) return absl::UnauthenticatedError("the caller's identity is not known");
+  return *peer;
+}
+
+grpc::Status StartupServiceImpl::WatchStartups(
+    grpc::ServerContext* context, const v1::WatchStartupsRequest* request,
+    grpc::ServerWriter<v1::WatchStartupsResponse>* writer) {
+  const absl::StatusOr<PeerIdentity> peer = PeerOf(*context);
+  if (!peer.ok()) return ToGrpc(peer.status());
+  absl::StatusOr<WatchSpec> spec = ParseRequest(*request);
+  if (!spec.ok()) return ToGrpc(spec.status());
+  absl::StatusOr<StartupFilter> filter =
+      StartupFilter::Create(request->allow(), request->deny(), *peer);
+  if (!filter.ok()) return ToGrpc(filter.status());
+  spec->peer = *peer;
+  spec->filters = filter->ForKernel(*cgroups_);
+  if (request->descendants_of_caller()) spec->ancestor_pid = peer->pid;
+
+  struct Place {
+    std::atomic<int>& count;
+    const int now;
+    explicit Place(std::atomic<int>& counter) : count(counter), now(++counter) {}
+    ~Place() { --count; }
+  } const place(subscribers_);
+  if (place.now > options_.max_subscribers) {
+    return ToGrpc(absl::ResourceExhaustedError(
+        absl::StrCat("this daemon serves at most ", options_.max_subscribers, " watches at once")));
+  }
+
+  absl::StatusOr<ArmedWatch> armed = controller_->Arm(*spec);
+  if (!armed.ok()) return ToGrpc(armed.status());
+  // Startups can only be seen once the rules are in place; a start between the two is not this
+  // stream's, because `armed` has not been sent.
+  const std::shared_ptr<Subscriber> subscriber =
+      hub_->Subscribe(armed->mask, *std::move(filter), request->progress());
+
+  Stream stream(writer, *spec, cgroups_);
+  bool open = stream.SendArmed(options_.version, *spec, *armed);
+  absl::Time last_sent = absl::Now();
+  while (open && !context->IsCancelled() && !subscriber->closed()) {
+    const std::optional<HubItem> item = subscriber->Pop(kCancelCheck);
+    if (item) {
+      open = stream.SendItem(*item, subscriber->dropped());
+      last_sent = absl::Now();
+    } else if (absl::Now() - last_sent >= options_.heartbeat) {
+      open = stream.SendHeartbeat();
+      last_sent = absl::Now();
+    }
+  }
+  hub_->Unsubscribe(subscriber);
+  controller_->Disarm(armed->mask);
+  if (subscriber->closed()) return {grpc::StatusCode::UNAVAILABLE, "the daemon is stopping"};
+  return grpc::Status::OK;
+}
+
+grpc::Status StartupServiceImpl::ListStartups(grpc::ServerContext* context,
+                                              const v1::ListStartupsRequest* request,
+                                              v1::ListStartupsResponse* response) {
+  const absl::StatusOr<PeerIdentity> peer = PeerOf(*context);
+  if (!peer.ok()) return ToGrpc(peer.status());
+  const absl::StatusOr<StartupFilter> filter =
+      StartupFilter::Create(request->allow(), request->deny(), *peer);
+  if (!filter.ok()) return ToGrpc(filter.status());
+  uint64_t before = 0;
+  if (!request->page_token().empty() && !absl::SimpleAtoi(request->page_token(), &before)) {
+    return {grpc::StatusCode::INVALID_ARGUMENT, "page_token: not one that this daemon gave"};
+  }
+  if (request->page_size() < 0) {
+    return {grpc::StatusCode::INVALID_ARGUMENT, "page_size: must not be negative"};
+  }
+  const int size = request->page_size() == 0 ? kDefaultPage
+                                             : std::min<int>(request->page_size(), kMaxPage);
+  uint64_t next = 0;
+  ProtoContext proto{RealtimeMinusBoottimeNs(), cgroups_};
+  for (const auto& startup : hub_->List(*filter, static_cast<size_t>(size), before, &next)) {
+    ToProto(*startup, Level::kObjects, /*brief=*/true, proto, response->add_startups());
+  }
+  if (next != 0) response->set_next_page_token(absl::StrCat(next));
+  return grpc::Status::OK;
+}
+
+grpc::Status StartupServiceImpl::GetStartup(grpc::ServerContext* context,
+                                            const v1::GetStartupRequest* request,
+                                            v1::Startup* response) {
+  const absl::StatusOr<PeerIdentity> peer = PeerOf(*context);
+  if (!peer.ok()) return ToGrpc(peer.status());
+  const std::shared_ptr<const Startup> startup = hub_->Get(request->startup_id());
+  if (startup == nullptr || !MaySee(*peer, *startup)) {
+    return {grpc::StatusCode::NOT_FOUND,
+            absl::StrCat("startup ", request->startup_id(),
+                         ": not among the recent ones (see ListStartups)")};
+  }
+  ToProto(*startup, Level::kFunctions, /*brief=*/false,
+          ProtoContext{RealtimeMinusBoottimeNs(), cgroups_}, response);
+  return grpc::Status::OK;
+}
+
+grpc::Status StartupServiceImpl::GetStatus(grpc::ServerContext* context,
+                                           const v1::GetStatusRequest* request,
+                                           v1::GetStatusResponse* response) {
+  const absl::StatusOr<PeerIdentity> peer = PeerOf(*context);
+  if (!peer.ok()) return ToGrpc(peer.status());
+  DaemonStatus status = controller_->Status();
+  status.losses.push_back({LossStage::kSubscriber, 0, hub_->dropped(), "--queue-startups"});
+  // Which files others run is not everybody's business.
+  if (!peer->privileged) status.images.clear();
+  ToProto(status, response);
+  response->set_version(options_.version);
+  const int64_t started =
+      static_cast<int64_t>(started_boottime_ns_) + RealtimeMinusBoottimeNs();
+  response->mutable_started()->set_seconds(started / 1'000'000'000);
+  response->mutable_started()->set_nanos(static_cast<int32_t>(started % 1'000'000'000));
+  response->set_subscribers(static_cast<uint32_t>(hub_->subscribers()));
+  response->set_startups_kept(hub_->kept());
+  return grpc::Status::OK;
+}
+
+}  // namespace startscope

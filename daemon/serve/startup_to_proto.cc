@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+#include "daemon/serve/startup_to_proto.h"
+
+#include <sys/mman.h>
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "daemon/serve/text_escape.h"
+
+namespace startscope {
+namespace {
+
+template <typename Wire, typename Own>
+Wire ToEnum(Own own) {
+  return static_cast<Wire>(static_cast<int>(own));
+}
+
+void SetTimestamp(uint64_t boottime_ns, const ProtoContext& context,
+                  google::protobuf::Timestamp* to) {
+  const int64_t ns = static_cast<int64_t>(boottime_ns) + context.realtime_minus_boottime_ns;
+  to->set_seconds(ns / 1'000'000'000);
+  to->set_nanos(static_cast<int32_t>(ns % 1'000'000'000));
+}
+
+std::string Permissions(uint32_t prot) {
+  std::string text;
+  text += (prot & PROT_READ) != 0 ? 'r' : '-';
+  text += (prot & PROT_WRITE) != 0 ? 'w' : '-';
+  text += (prot & PROT_EXEC) != 0 ? 'x' : '-';
+  return text;
+}
+
+void ToProto(const ProcessInfo& from, const ProtoContext& context, v1::Process* to) {
+  to->set_pid(from.pid);
+  to->set_parent_pid(from.parent_pid);
+  to->set_start_boottime_ns(from.start_boottime_ns);
+  to->set_uid(from.uid);
+  to->set_gid(from.gid);
+  to->set_comm(EscapeToUtf8(from.comm));
+  to->set_executable(EscapeToUtf8(from.executable));
+  for (const std::string& argument : from.argv) to->add_argv(EscapeToUtf8(argument));
+  to->set_cgroup_id(from.cgroup_id);
+  to->set_exec_id(from.exec_id);
+  if (from.filename != from.executable) to->set_filename(EscapeToUtf8(from.filename));
+  to->set_interpreter(EscapeToUtf8(from.interpreter));
+  to->set_secure(from.secure);
+  to->set_pid_in_namespace(from.pid_in_namespace);
+  if (context.cgroups == nullptr) return;
+  const CgroupInfo cgroup = context.cgroups->Resolve(from.cgroup_id);
+  to->set_cgroup_path(EscapeToUtf8(cgroup.path));
+  to->set_container_id(EscapeToUtf8(cgroup.container_id));
+  if (!cgroup.pod_uid.empty()) to->mutable_pod()->set_uid(EscapeToUtf8(cgroup.pod_uid));
+}
+
+void ToProto(const RuntimeInfo& from, v1::Runtime* to) {
+  to->set_libc(ToEnum<v1::Libc>(from.libc));
+  to->set_linkage(ToEnum<v1::Linkage>(from.linkage));
+  to->set_language(ToEnum<v1::Language>(from.language));
+  to->set_evidence(EscapeToUtf8(from.evidence));
+  to->set_libc_version(EscapeToUtf8(from.libc_version));
+}
+
+void ToProto(const SubMark& from, v1::SubMark* to) {
+  to->set_name(EscapeToUtf8(from.name));
+  to->set_offset_ns(from.offset_ns);
+  to->set_source(ToEnum<v1::BoundarySource>(from.source));
+}
+
+void ToProto(const FaultTotals& from, v1::FaultTotals* to) {
+  if (from.minor) to->set_minor(*from.minor);
+  if (from.major) to->set_major(*from.major);
+  if (from.fault_ns) to->set_fault_ns(*from.fault_ns);
+  if (from.kernel_minor) to->set_kernel_minor(*from.kernel_minor);
+  if (from.kernel_major) to->set_kernel_major(*from.kernel_major);
+}
+
+void ToProto(const Segment& from, v1::Segment* to) {
+  to->set_address(from.address);
+  to->set_size_bytes(from.size_bytes);
+  to->set_file_offset(from.file_offset);
+  to->set_permissions(Permissions(from.prot));
+  to->set_minor_faults(from.minor_faults);
+  to->set_major_faults(from.major_faults);
+  to->set_read_faults(from.read_faults);
+  to->set_write_faults(from.write_faults);
+  to->set_fetch_faults(from.fetch_faults);
+  if (from.fault_ns) to->set_fault_ns(*from.fault_ns);
+  if (from.pages_touched) to->set_pages_touched(*from.pages_touched);
+}
+
+void ToProto(const MappedObject& from, v1::MappedObject* to) {
+  to->set_path(EscapeToUtf8(from.path));
+  to->set_build_id(from.build_id);
+  to->set_soname(EscapeToUtf8(from.soname));
+  for (const std::string& path : from.needed_by) to->add_needed_by(EscapeToUtf8(path));
+  if (from.map_offset_ns) to->set_map_offset_ns(*from.map_offset_ns);
+  if (from.mapped_bytes) to->set_mapped_bytes(*from.mapped_bytes);
+  if (from.pages_mapped) to->set_pages_mapped(*from.pages_mapped);
+  if (from.pages_touched) to->set_pages_touched(*from.pages_touched);
+  to->set_minor_faults(from.minor_faults);
+  to->set_major_faults(from.major_faults);
+  if (from.fault_ns) to->set_fault_ns(*from.fault_ns);
+  if (from.relocation_ns) to->set_relocation_ns(*from.relocation_ns);
+  if (from.relocations) to->set_relocations(*from.relocations);
+  if (from.constructor_ns) to->set_constructor_ns(*from.constructor_ns);
+  for (const Segment& segment : from.segments) ToProto(segment, to->add_segments());
+  to->set_kind(ToEnum<v1::ObjectKind>(from.kind));
+  if (from.file.inode != 0) {
+    to->set_device(absl::StrCat(from.file.device_major, ":", from.file.device_minor));
+    to->set_inode(from.file.inode);
+  }
+  to->set_load_address(from.load_address);
+}
+
+}  // namespace
+
+void ToProto(const PhaseSlice& from, v1::PhaseSlice* to) {
+  to->set_phase(ToEnum<v1::Phase>(from.phase));
+  to->set_offset_ns(from.offset_ns);
+  to->set_duration_ns(from.duration_ns);
+  if (from.on_cpu_ns) to->set_on_cpu_ns(*from.on_cpu_ns);
+  if (from.runqueue_ns) to->set_runqueue_ns(*from.runqueue_ns);
+  if (from.blocked_ns) to->set_blocked_ns(*from.blocked_ns);
+  if (from.fault_ns) to->set_fault_ns(*from.fault_ns);
+  if (from.compute_ns) to->set_compute_ns(*from.compute_ns);
+  if (from.minor_faults) to->set_minor_faults(*from.minor_faults);
+  if (from.major_faults) to->set_major_faults(*from.major_faults);
+  if (from.mmap_calls) to->set_mmap_calls(*from.mmap_calls);
+  if (from.mapped_bytes) to->set_mapped_bytes(*from.mapped_bytes);
+  to->set_begin_source(ToEnum<v1::BoundarySource>(from.begin_source));
+  to->set_end_source(ToEnum<v1::BoundarySource>(from.end_source));
+  for (const SubMark& mark : from.sub_marks) ToProto(mark, to->add_sub_marks());
+}
+
+void ToProto(const Degradation& from, v1::Degradation* to) {
+  to->set_kind(ToEnum<v1::DegradationKind>(from.kind));
+  to->set_detail(EscapeToUtf8(from.detail));
+  to->set_count(from.count);
+}
+
+void ToProto(const Startup& from, Level level, bool brief, const ProtoContext& context,
+             v1::Startup* to) {
+  to->set_startup_id(from.startup_id);
+  ToProto(from.process, context, to->mutable_process());
+  ToProto(from.runtime, to->mutable_runtime());
+  SetTimestamp(from.begin_boottime_ns, context, to->mutable_exec_time());
+  to->set_total_ns(from.total_ns);
+  to->set_outcome(ToEnum<v1::Outcome>(from.outcome));
+  for (const PhaseSlice& slice : from.phases) ToProto(slice, to->add_phases());
+  for (const Milestone& milestone : from.milestones) {
+    v1::Milestone* added = to->add_milestones();
+    added->set_kind(ToEnum<v1::MilestoneKind>(milestone.kind));
+    added->set_offset_ns(milestone.offset_ns);
+    added->set_source(ToEnum<v1::BoundarySource>(milestone.source));
+  }
+  ToProto(from.faults, to->mutable_faults());
+  if (level >= Level::kObjects && !brief) {
+    for (const MappedObject& object : from.objects) ToProto(object, to->add_objects());
+  }
+  if (from.unattributed && level >= Level::kObjects) {
+    to->mutable_unattributed()->set_minor(from.unattributed->minor);
+    to->mutable_unattributed()->set_major(from.unattributed->major);
+    if (from.unattributed->fault_ns) {
+      to->mutable_unattributed()->set_fault_ns(*from.unattributed->fault_ns);
+    }
+  }
+  for (const Degradation& degradation : from.degradations) {
+    ToProto(degradation, to->add_degradations());
+  }
+  v1::Observer* observer = to->mutable_observer();
+  observer->set_probe_hits(from.observer.probe_hits);
+  observer->set_records(from.observer.records);
+  if (from.observer.estimated_cost_ns) {
+    observer->set_estimated_cost_ns(*from.observer.estimated_cost_ns);
+  }
+  if (from.observer.added_minor_faults) {
+    observer->set_added_minor_faults(*from.observer.added_minor_faults);
+  }
+  to->set_level(ToEnum<v1::Level>(std::min(level, from.level)));
+  to->set_precision(ToEnum<v1::Precision>(from.precision));
+  if (from.exit_status) to->set_exit_status(*from.exit_status);
+  if (from.threads_created) to->set_threads_created(*from.threads_created);
+  if (from.spawn_ns) to->set_spawn_ns(*from.spawn_ns);
+  to->set_begin_boottime_ns(from.begin_boottime_ns);
+}
+
+void ToProto(const DaemonStatus& from, v1::GetStatusResponse* to) {
+  to->set_abi_version(from.abi_version);
+  to->mutable_kernel()->set_release(EscapeToUtf8(from.kernel_release));
+  to->mutable_kernel()->set_machine(EscapeToUtf8(from.machine));
+  for (const DaemonStatus::Feature& feature : from.features) {
+    v1::KernelFeature* added = to->mutable_kernel()->add_features();
+    added->set_name(feature.name);
+    added->set_available(feature.available);
+    added->set_detail(EscapeToUtf8(feature.detail));
+  }
+  for (const DaemonStatus::Probe& probe : from.probes) {
+    v1::ProbeStatus* added = to->add_probes();
+    added->set_name(probe.name);
+    added->set_state(ToEnum<v1::ProbeState>(probe.state));
+    added->set_attachments(probe.attachments);
+    added->set_detail(EscapeToUtf8(probe.detail));
+  }
+  for (const DaemonStatus::Loss& loss : from.losses) {
+    v1::LossCounter* added = to->add_losses();
+    added->set_stage(ToEnum<v1::LossStage>(loss.stage));
+    added->set_produced(loss.produced);
+    added->set_lost(loss.lost);
+    added->set_knob(loss.knob);
+  }
+  for (const DaemonStatus::Image& image : from.images) {
+    v1::ImageStatus* added = to->add_images();
+    const ImageFacts& facts = *image.facts;
+    added->set_path(EscapeToUtf8(facts.path));
+    added->set_device(absl::StrCat(facts.file.device_major, ":", facts.file.device_minor));
+    added->set_inode(facts.file.inode);
+    RuntimeInfo runtime;
+    runtime.libc = facts.libc;
+    runtime.linkage = facts.linkage;
+    runtime.language = facts.language;
+    runtime.evidence = facts.evidence;
+    runtime.libc_version = facts.libc_version;
+    ToProto(runtime, added->mutable_runtime());
+    for (const MarkSite& site : facts.sites) {
+      if ((image.attached_marks & (1u << static_cast<unsigned>(site.kind))) == 0) continue;
+      added->add_marks(absl::StrCat("mark ", static_cast<int>(site.kind), " at file offset ",
+                                    site.file_offset));
+    }
+    added->set_error(EscapeToUtf8(image.error));
+  }
+  to->set_startups_seen(from.startups_seen);
+  to->set_startups_open(from.startups_open);
+  to->set_records_received(from.records_received);
+}
+
+}  // namespace startscope

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+#ifndef STARTSCOPE_DAEMON_SERVE_TEXT_ESCAPE_H_
+#define STARTSCOPE_DAEMON_SERVE_TEXT_ESCAPE_H_
+
+#include <string>
+
+namespace startscope {
+
+// Bytes of a process as valid UTF-8, without loss: what is not valid UTF-8, and every backslash,
+// becomes \xHH. protobuf refuses to carry invalid UTF-8 in a string.
+std::string EscapeToUtf8(const std::string& bytes);
+
+}  // namespace startscope
+
+#endif  // STARTSCOPE_DAEMON_SERVE_TEXT_ESCAPE_H_
