@@ -7,29 +7,33 @@
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
 
-function(startscope_static_group target)
+# One link item that holds a whole group of archives, whatever their order: CMake must neither reorder
+# nor deduplicate what is inside.
+function(startscope_archive_group target)
+  string(JOIN "," joined ${ARGN})
+  add_library(${target} INTERFACE IMPORTED GLOBAL)
+  target_link_libraries(${target} INTERFACE "-Wl,--start-group,${joined},--end-group"
+                                            Threads::Threads rt dl)
+endfunction()
+
+function(startscope_find_archives output)
   set(archives)
   foreach(name IN LISTS ARGN)
     find_library(LIB_${name} NAMES lib${name}.a REQUIRED)
     list(APPEND archives ${LIB_${name}})
   endforeach()
-  add_library(${target} INTERFACE IMPORTED GLOBAL)
-  target_link_libraries(${target} INTERFACE -Wl,--start-group ${archives} -Wl,--end-group)
+  set(${output} ${archives} PARENT_SCOPE)
 endfunction()
 
 find_library(LIB_absl_base NAMES libabsl_base.a REQUIRED)
 get_filename_component(ABSL_LIBRARY_DIR ${LIB_absl_base} DIRECTORY)
 file(GLOB ABSL_ARCHIVES ${ABSL_LIBRARY_DIR}/libabsl_*.a)
-list(FILTER ABSL_ARCHIVES EXCLUDE REGEX "libabsl_(flags|random_distributions_test)")
-add_library(deps::absl INTERFACE IMPORTED GLOBAL)
-target_link_libraries(deps::absl INTERFACE -Wl,--start-group ${ABSL_ARCHIVES} -Wl,--end-group
-                                           Threads::Threads rt)
+list(FILTER ABSL_ARCHIVES EXCLUDE REGEX "libabsl_flags|_test_util")
+startscope_archive_group(deps::absl ${ABSL_ARCHIVES})
 
-startscope_static_group(deps::grpc_archives grpc++_reflection grpc++ grpc gpr upb address_sorting re2
-                        cares ssl crypto z)
-startscope_static_group(deps::protobuf protobuf)
-add_library(deps::grpc INTERFACE IMPORTED GLOBAL)
-target_link_libraries(deps::grpc INTERFACE deps::grpc_archives deps::protobuf deps::absl dl)
+startscope_find_archives(GRPC_ARCHIVES grpc++_reflection grpc++ grpc gpr upb address_sorting re2
+                         cares ssl crypto z protobuf)
+startscope_archive_group(deps::grpc ${GRPC_ARCHIVES} ${ABSL_ARCHIVES})
 
 pkg_check_modules(LIBBPF REQUIRED IMPORTED_TARGET libbpf>=1.1)
 add_library(deps::libbpf ALIAS PkgConfig::LIBBPF)

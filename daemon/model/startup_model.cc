@@ -425,7 +425,11 @@ void StartupModel::ClearWatch(int slot) {
   End end;
   end.boottime_ns = now_ns_;
   end.outcome = Outcome::kIncomplete;
-  for (const uint32_t pid : orphaned) Conclude(open_.find(pid), end);
+  for (const uint32_t pid : orphaned) {
+    const auto it = open_.find(pid);
+    prober_->StopTracking(pid, it->second->evidence.start_boottime_ns);
+    Conclude(it, end);
+  }
 }
 
 void StartupModel::AdvanceTo(uint64_t boottime_ns) {

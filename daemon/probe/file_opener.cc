@@ -63,6 +63,8 @@ absl::StatusOr<OpenedFile> OpenExpected(const std::string& path, const FileId& e
 
 }  // namespace
 
+absl::StatusOr<OpenedFile> OpenOwn(const std::string& path) { return OpenRegular(path); }
+
 absl::StatusOr<OpenedFile> OpenAsViewer(const FileViewer& viewer, const std::string& path) {
   const ScopedFileIdentity identity(viewer.uid, viewer.gid);
   absl::StatusOr<OpenedFile> file = OpenRegular(absl::StrCat("/proc/", viewer.pid, "/root", path));

@@ -28,6 +28,9 @@ struct FileViewer {
   uint32_t gid = 0;
 };
 
+// Opens `path` with our own rights in our own view.
+absl::StatusOr<OpenedFile> OpenOwn(const std::string& path);
+
 // Opens `path` (absolute) as the viewer's process would: below its root, with its user and group.
 absl::StatusOr<OpenedFile> OpenAsViewer(const FileViewer& viewer, const std::string& path);
 

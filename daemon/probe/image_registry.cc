@@ -197,6 +197,14 @@ absl::Status ImageRegistry::Prepare(const FileViewer& viewer, const std::string&
       absl::StrCat(path, ": more than ", kMaxInterpreters, " interpreters deep"));
 }
 
+absl::Status ImageRegistry::PrepareLoader(const std::string& path) {
+  absl::StatusOr<OpenedFile> file = OpenOwn(path);
+  if (!file.ok()) return file.status();
+  absl::MutexLock lock(&mutex_);
+  Admit(*std::move(file), path, /*is_loader=*/true, /*publish_anyway=*/false);
+  return absl::OkStatus();
+}
+
 void ImageRegistry::WantMarks(bool wanted, bool known_too) {
   absl::MutexLock lock(&mutex_);
   marks_wanted_ = wanted;

@@ -52,6 +52,9 @@ class ImageRegistry {
   // wanted. Blocks.
   absl::Status Prepare(const FileViewer& viewer, const std::string& path);
 
+  // The same for a program interpreter of this machine, with our own rights.
+  absl::Status PrepareLoader(const std::string& path);
+
   // While true, marks of images that are asked for are attached; `known_too`: and those of every
   // image known already. false detaches all. Blocks.
   void WantMarks(bool wanted, bool known_too);

@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+#include "daemon/capture.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
+#include "daemon/base/clock.h"
+#include "daemon/base/errno_status.h"
+#include "daemon/decode/image_codec.h"
+
+namespace startscope {
+namespace {
+
+// The ring is emptied on a timer: a wake-up from inside the traced process would cost it more than
+// everything else we do there. Short while something starts, longer while nothing does.
+constexpr int kBusyTickMs = 2;
+constexpr int kQuietTickMs = 20;
+constexpr int kUnwatchedTickMs = 1000;
+
+// Loaders of this machine that a watch of everything prepares for.
+constexpr const char* kUsualLoaders[] = {"/lib64/ld-linux-x86-64.so.2",
+                                         "/lib/ld-musl-x86_64.so.1"};
+
+ss_rule RuleOf(const WatchSpec& spec, const KernelFilter& filter) {
+  ss_rule rule{};
+  rule.enabled = 1;
+  rule.level = spec.level >= Level::kObjects ? SS_LEVEL_OBJECTS : SS_LEVEL_PHASES;
+  rule.until_exit = spec.until_exit;
+  if (filter.uid) {
+    rule.fields |= SS_RULE_UID;
+    rule.uid = *filter.uid;
+  }
+  if (filter.pid) {
+    rule.fields |= SS_RULE_TGID;
+    rule.tgid = *filter.pid;
+  }
+  if (filter.cgroup_id) {
+    rule.fields |= SS_RULE_CGROUP;
+    rule.cgroup_id = *filter.cgroup_id;
+  }
+  if (filter.comm) {
+    rule.fields |= SS_RULE_COMM;
+    std::memcpy(rule.comm, filter.comm->data(),
+                std::min(filter.comm->size(), sizeof(rule.comm) - 1));
+  }
+  if (spec.ancestor_pid) {
+    rule.fields |= SS_RULE_ANCESTOR;
+    rule.ancestor_tgid = *spec.ancestor_pid;
+  }
+  return rule;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Capture>> Capture::Start(const CaptureOptions& options,
+                                                        StartupListener* listener) {
+  std::unique_ptr<Capture> self(new Capture(options));
+  self->features_ = ReadKernelFeatures();
+  SS_ASSIGN_OR_RETURN(self->object_, BpfObject::Load(self->features_, options.bpf));
+  self->attacher_ = std::make_unique<ProbeAttacher>(self->object_.get());
+  SS_ASSIGN_OR_RETURN(self->source_,
+                      BpfEventSource::Create(self->object_.get(), options.mapping_ring_pages));
+  if (!options.record_path.empty()) {
+    SS_ASSIGN_OR_RETURN(self->recording_,
+                        RecordingWriter::Create(options.record_path, options.record_max_bytes));
+  }
+  self->pipeline_ = std::make_unique<Pipeline>(options.model, listener, self.get());
+  self->images_ = std::make_unique<ImageRegistry>(
+      options.images, self->attacher_.get(), [raw = self.get()](const ImageEvent& event) {
+        raw->Post([raw, bytes = EncodeImageEvent(event)] {
+          raw->OnRecord({RecordOrigin::kImage, bytes});
+        });
+      });
+  self->core_ = std::thread([raw = self.get()] { raw->CoreLoop(); });
+  return self;
+}
+
+Capture::~Capture() {
+  if (!core_.joinable()) return;
+  {
+    absl::MutexLock lock(&arm_mutex_);
+    for (Slot& slot : slots_) slot.taken = false;
+    UpdateProbes().IgnoreError();
+  }
+  images_.reset();
+  stopping_ = true;
+  source_->Wake();
+  core_.join();
+  if (recording_) recording_->Finish().IgnoreError();
+}
+
+void Capture::Post(std::function<void()> command) {
+  {
+    absl::MutexLock lock(&command_mutex_);
+    commands_.push_back(std::move(command));
+  }
+  source_->Wake();
+}
+
+void Capture::RunOnCore(const std::function<void()>& command) {
+  absl::Notification done;
+  Post([&] {
+    command();
+    done.Notify();
+  });
+  done.WaitForNotification();
+}
+
+void Capture::RunCommands() {
+  std::vector<std::function<void()>> commands;
+  {
+    absl::MutexLock lock(&command_mutex_);
+    commands.swap(commands_);
+  }
+  for (const auto& command : commands) command();
+}
+
+void Capture::OnRecord(const RawRecord& record) {
+  if (recording_) recording_->Write(record);
+  pipeline_->OnRecord(record);
+}
+
+void Capture::CoreLoop() {
+  const RecordSink sink = [this](const RawRecord& record) { OnRecord(record); };
+  bool was_busy = false;
+  while (!stopping_) {
+    const int tick = watches_ == 0 ? kUnwatchedTickMs : (was_busy ? kBusyTickMs : kQuietTickMs);
+    source_->Wait(tick);
+    RunCommands();
+    const uint64_t before = pipeline_->records();
+    source_->Drain(sink);
+    was_busy = source_->Busy() || pipeline_->records() != before;
+    const StartupModel::Stats& stats = pipeline_->model().stats();
+    startups_seen_ = stats.startups_seen;
+    startups_refused_ = stats.startups_refused;
+    startups_open_ = pipeline_->model().open_startups();
+    records_ = pipeline_->records();
+    bad_records_ = pipeline_->decoder().bad_total();
+  }
+  RunCommands();
+}
+
+void Capture::RequestImage(const ProbeRequest& request) { images_->Request(request); }
+
+void Capture::StopTracking(uint32_t pid, uint64_t start_boottime_ns) {
+  object_->StopFollowing(pid, start_boottime_ns);
+}
+
+absl::StatusOr<std::vector<int>> Capture::TakeSlots(size_t count) {
+  std::vector<int> taken;
+  // Round robin, so that a slot rests before it means another watch.
+  for (size_t i = 0; i < slots_.size() && taken.size() < count; ++i) {
+    const int slot = (next_slot_ + static_cast<int>(i)) % static_cast<int>(slots_.size());
+    if (!slots_[slot].taken) taken.push_back(slot);
+  }
+  if (taken.size() < count) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("all ", slots_.size(), " filter rules are in use; end another watch, or ask "
+                     "with fewer filter values"));
+  }
+  for (const int slot : taken) slots_[slot].taken = true;
+  next_slot_ = (taken.back() + 1) % static_cast<int>(slots_.size());
+  return taken;
+}
+
+absl::Status Capture::UpdateProbes() {
+  ProbeNeeds needs;
+  bool exact = false;
+  int watches = 0;
+  for (const Slot& slot : slots_) {
+    if (!slot.taken) continue;
+    ++watches;
+    needs.process = true;
+    needs.fault_entries = true;
+    needs.fault_completions |= slot.terms.level >= Level::kObjects;
+    exact |= slot.terms.precision == Precision::kExact;
+  }
+  watches_ = watches;
+  if (!exact) images_->WantMarks(false, false);
+  absl::Status status = attacher_->SetNeeds(needs);
+  if (watches != 0) return status;
+  RunOnCore([this] {
+    source_->CloseSideband();
+    object_->ResetTracking();
+  });
+  return status;
+}
+
+absl::Status Capture::AttachFor(const WatchSpec& spec, std::vector<Degradation>* degradations) {
+  absl::Status sideband;
+  RunOnCore([&] { sideband = source_->OpenSideband(); });
+  if (!sideband.ok()) {
+    degradations->push_back({DegradationKind::kProbeUnavailable,
+                             absl::StrCat("mappings are not seen: ", sideband.message()), 0});
+  }
+  if (spec.precision == Precision::kExact) {
+    const bool everything = spec.prepare_executables.empty();
+    images_->WantMarks(true, /*known_too=*/everything);
+    if (everything) {
+      for (const char* loader : kUsualLoaders) images_->PrepareLoader(loader).IgnoreError();
+    }
+  }
+  for (const std::string& path : spec.prepare_executables) {
+    const FileViewer viewer = {spec.peer.pid, spec.peer.uid, spec.peer.gid};
+    if (absl::Status status = images_->Prepare(viewer, path); !status.ok()) {
+      degradations->push_back({DegradationKind::kUnreadableImage, std::string(status.message()), 0});
+    }
+  }
+  return UpdateProbes();
+}
+
+absl::StatusOr<ArmedWatch> Capture::Arm(const WatchSpec& spec) {
+  absl::MutexLock lock(&arm_mutex_);
+  std::vector<KernelFilter> filters = spec.filters;
+  if (filters.empty()) filters.emplace_back();
+  SS_ASSIGN_OR_RETURN(const std::vector<int> slots, TakeSlots(filters.size()));
+  const WatchTerms terms = {spec.level, spec.precision, spec.until_exit, spec.deadline_ns};
+  ArmedWatch armed;
+  for (const int slot : slots) {
+    slots_[slot].terms = terms;
+    armed.mask |= WatchMask{1} << slot;
+    Post([this, bytes = EncodeWatchSet(slot, terms)] {
+      OnRecord({RecordOrigin::kWatch, bytes});
+    });
+  }
+  absl::Status status = AttachFor(spec, &armed.degradations);
+  for (size_t i = 0; status.ok() && i < slots.size(); ++i) {
+    status = object_->SetRule(static_cast<uint32_t>(slots[i]), RuleOf(spec, filters[i]));
+  }
+  if (!status.ok()) {
+    Release(slots);
+    return status;
+  }
+  for (const BpfObject::Refusal& refusal : object_->refusals()) {
+    armed.degradations.push_back({DegradationKind::kProbeUnavailable,
+                                  absl::StrCat(refusal.program, ": ", refusal.reason), 0});
+  }
+  RunOnCore([] {});  // facts of prepared files have reached the model
+  armed.boottime_ns = BoottimeNs();
+  return armed;
+}
+
+void Capture::Release(const std::vector<int>& slots) {
+  for (const int slot : slots) object_->ClearRule(static_cast<uint32_t>(slot));
+  RunOnCore([&] {
+    // What was recorded for this watch is concluded before the watch is forgotten.
+    source_->Drain([this](const RawRecord& record) { OnRecord(record); });
+    for (const int slot : slots) OnRecord({RecordOrigin::kWatch, EncodeWatchCleared(slot)});
+  });
+  for (const int slot : slots) slots_[slot] = Slot{};
+  UpdateProbes().IgnoreError();
+}
+
+void Capture::Disarm(WatchMask mask) {
+  absl::MutexLock lock(&arm_mutex_);
+  std::vector<int> slots;
+  for (int slot = 0; slot < static_cast<int>(slots_.size()); ++slot) {
+    if ((mask & (WatchMask{1} << slot)) != 0 && slots_[slot].taken) slots.push_back(slot);
+  }
+  if (!slots.empty()) Release(slots);
+}
+
+DaemonStatus Capture::Status() {
+  DaemonStatus status;
+  status.kernel_release = features_.release;
+  status.machine = features_.machine;
+  status.abi_version = SS_ABI_VERSION;
+  for (const KernelFeatures::Line& line : features_.Describe()) {
+    status.features.push_back({line.name, line.available, line.detail});
+  }
+  for (const ProbeAttacher::ProbeState& probe : attacher_->States()) {
+    DaemonStatus::Probe to;
+    to.name = probe.name;
+    to.attachments = probe.attachments;
+    to.detail = probe.detail;
+    using State = DaemonStatus::ProbeState;
+    to.state = probe.attachments != 0 ? State::kAttached
+               : probe.loaded         ? State::kIdle
+                                      : State::kUnavailable;
+    if (to.name == "on_begin_new_exec" && features_.prepare_exec_tracepoint) {
+      to.detail = "not needed: sched_prepare_exec is there";
+    }
+    status.probes.push_back(std::move(to));
+  }
+  const ss_stats stats = object_->ReadStats();
+  DaemonStatus::Loss ring{LossStage::kKernelRing, 0, 0, "--ring-bytes"};
+  for (int i = 0; i < 8; ++i) {
+    ring.produced += stats.produced[i] + stats.dropped[i];
+    ring.lost += stats.dropped[i];
+  }
+  status.losses.push_back(ring);
+  status.losses.push_back({LossStage::kDecode, records_, bad_records_, ""});
+  status.losses.push_back(
+      {LossStage::kModel, startups_seen_, startups_refused_, "--max-open-startups"});
+  for (const ImageRegistry::KnownImage& image : images_->Known()) {
+    status.images.push_back({image.facts, image.attached_marks, image.error});
+  }
+  status.startups_seen = startups_seen_;
+  status.startups_open = startups_open_;
+  status.records_received = records_;
+  return status;
+}
+
+}  // namespace startscope

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+#ifndef STARTSCOPE_DAEMON_CAPTURE_H_
+#define STARTSCOPE_DAEMON_CAPTURE_H_
+
+#include <array>
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "daemon/collect/bpf_event_source.h"
+#include "daemon/collect/bpf_object.h"
+#include "daemon/collect/kernel_features.h"
+#include "daemon/collect/probe_attacher.h"
+#include "daemon/collect/recording.h"
+#include "daemon/pipeline.h"
+#include "daemon/probe/image_registry.h"
+#include "daemon/serve/watch_controller.h"
+
+namespace startscope {
+
+struct CaptureOptions {
+  BpfObjectOptions bpf;
+  uint32_t mapping_ring_pages = 128;  // per CPU, a power of two
+  std::string record_path;            // empty: nothing is recorded
+  uint64_t record_max_bytes = 1ull << 30;
+  ModelOptions model;
+  ImageRegistryOptions images;
+};
+
+// The capture side: loads the programs, runs the core thread (drain → decode → model → listener), and
+// arms and disarms watches. Any number of gRPC threads may call the WatchController methods; they are
+// taken one at a time. With no watch nothing is attached and no side-band is open.
+class Capture : public WatchController, public ImageProber {
+ public:
+  // `listener` is called on the core thread and must outlive this.
+  static absl::StatusOr<std::unique_ptr<Capture>> Start(const CaptureOptions& options,
+                                                        StartupListener* listener);
+  ~Capture() override;
+
+  absl::StatusOr<ArmedWatch> Arm(const WatchSpec& spec) override;
+  void Disarm(WatchMask mask) override;
+  DaemonStatus Status() override;
+
+ private:
+  explicit Capture(const CaptureOptions& options) : options_(options) {}
+
+  // ImageProber, on the core thread.
+  void RequestImage(const ProbeRequest& request) override;
+  void StopTracking(uint32_t pid, uint64_t start_boottime_ns) override;
+
+  void CoreLoop();
+  // Runs `command` on the core thread; the second form waits for it.
+  void Post(std::function<void()> command);
+  void RunOnCore(const std::function<void()>& command);
+  void RunCommands();
+  void OnRecord(const RawRecord& record);
+
+  absl::StatusOr<std::vector<int>> TakeSlots(size_t count)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(arm_mutex_);
+  absl::Status AttachFor(const WatchSpec& spec, std::vector<Degradation>* degradations)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(arm_mutex_);
+  // Brings probes, marks and side-band to what the taken slots need.
+  absl::Status UpdateProbes() ABSL_EXCLUSIVE_LOCKS_REQUIRED(arm_mutex_);
+  void Release(const std::vector<int>& slots) ABSL_EXCLUSIVE_LOCKS_REQUIRED(arm_mutex_);
+
+  const CaptureOptions options_;
+  KernelFeatures features_;
+  std::unique_ptr<BpfObject> object_;
+  std::unique_ptr<ProbeAttacher> attacher_;
+  std::unique_ptr<BpfEventSource> source_;
+  std::unique_ptr<ImageRegistry> images_;
+  std::unique_ptr<RecordingWriter> recording_;
+  std::unique_ptr<Pipeline> pipeline_;
+
+  absl::Mutex arm_mutex_;
+  struct Slot {
+    bool taken = false;
+    WatchTerms terms;
+  };
+  std::array<Slot, SS_RULE_MAX> slots_ ABSL_GUARDED_BY(arm_mutex_);
+  int next_slot_ ABSL_GUARDED_BY(arm_mutex_) = 0;
+
+  absl::Mutex command_mutex_;
+  std::vector<std::function<void()>> commands_ ABSL_GUARDED_BY(command_mutex_);
+  std::atomic<bool> stopping_{false};
+  std::atomic<int> watches_{0};
+  // Copies of core-thread figures for Status().
+  std::atomic<uint64_t> startups_seen_{0};
+  std::atomic<uint64_t> startups_open_{0};
+  std::atomic<uint64_t> startups_refused_{0};
+  std::atomic<uint64_t> records_{0};
+  std::atomic<uint64_t> bad_records_{0};
+  std::thread core_;
+};
+
+}  // namespace startscope
+
+#endif  // STARTSCOPE_DAEMON_CAPTURE_H_

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+#include "daemon/pipeline.h"
+
+#include <cstring>
+#include <optional>
+#include <utility>
+
+namespace startscope {
+namespace {
+
+struct WatchRecord {
+  uint32_t slot;
+  uint32_t set;
+  uint32_t level;
+  uint32_t precision;
+  uint32_t until_exit;
+  uint32_t padding;
+  uint64_t deadline_ns;
+};
+
+std::vector<uint8_t> BytesOf(const WatchRecord& record) {
+  std::vector<uint8_t> bytes(sizeof(record));
+  std::memcpy(bytes.data(), &record, sizeof(record));
+  return bytes;
+}
+
+void ApplyWatch(std::span<const uint8_t> bytes, StartupModel* model) {
+  WatchRecord record{};
+  if (bytes.size() != sizeof(record)) return;
+  std::memcpy(&record, bytes.data(), sizeof(record));
+  if (record.slot >= StartupModel::kWatchSlots) return;
+  if (record.set == 0) return model->ClearWatch(static_cast<int>(record.slot));
+  WatchTerms terms;
+  terms.level = static_cast<Level>(record.level);
+  terms.precision = static_cast<Precision>(record.precision);
+  terms.until_exit = record.until_exit != 0;
+  terms.deadline_ns = record.deadline_ns;
+  model->SetWatch(static_cast<int>(record.slot), terms);
+}
+
+}  // namespace
+
+std::vector<uint8_t> EncodeWatchSet(int slot, const WatchTerms& terms) {
+  return BytesOf({static_cast<uint32_t>(slot), 1, static_cast<uint32_t>(terms.level),
+                  static_cast<uint32_t>(terms.precision), terms.until_exit, 0, terms.deadline_ns});
+}
+
+std::vector<uint8_t> EncodeWatchCleared(int slot) {
+  return BytesOf({static_cast<uint32_t>(slot), 0, 0, 0, 0, 0, 0});
+}
+
+void Pipeline::OnRecord(const RawRecord& record) {
+  switch (record.origin) {
+    case RecordOrigin::kWatch:
+      return ApplyWatch(record.bytes, &model_);
+    case RecordOrigin::kDrained: {
+      uint64_t boottime_ns = 0;
+      if (record.bytes.size() != sizeof(boottime_ns)) return;
+      std::memcpy(&boottime_ns, record.bytes.data(), sizeof(boottime_ns));
+      orderer_.ReleaseUpTo(boottime_ns, [this](const Event& event) { model_.OnEvent(event); });
+      if (const uint64_t bad = decoder_.bad_total(); bad != bad_reported_) {
+        Event lost;
+        lost.payload = LostEvent{LossStage::kDecode, bad - bad_reported_};
+        bad_reported_ = bad;
+        model_.OnEvent(lost);
+      }
+      model_.AdvanceTo(boottime_ns);
+      return;
+    }
+    case RecordOrigin::kImage: {
+      // Facts hold for starts before and after them alike, so they are not put in order.
+      std::optional<Event> event = decoder_.Decode(record);
+      if (!event) return;
+      event->boottime_ns = 0;
+      return model_.OnEvent(*event);
+    }
+    default:
+      ++records_;
+      if (std::optional<Event> event = decoder_.Decode(record)) orderer_.Add(*std::move(event));
+  }
+}
+
+void Pipeline::Finish() {
+  orderer_.ReleaseUpTo(UINT64_MAX, [this](const Event& event) { model_.OnEvent(event); });
+  model_.Finish();
+}
+
+}  // namespace startscope
