@@ -200,7 +200,8 @@ enum ss_mark_kind {
   SS_MARK_GO_RUNTIME_MAIN = 8,
   SS_MARK_RUST_LANG_START = 9,
   SS_MARK_DEPENDENCIES_MAPPED = 10, /* glibc: return from _dl_map_object_deps */
-  SS_MARK_KIND_COUNT = 11,
+  SS_MARK_SELF_RELOCATED = 11,      /* static-pie glibc: return from _dl_relocate_static_pie */
+  SS_MARK_KIND_COUNT = 12,
 };
 
 /* Per-CPU counters kept by the BPF programs. */

@@ -97,6 +97,21 @@ void FindRustMarks(ElfFile* file, const SymbolLadder& symbols, uint64_t shim, Si
   }
 }
 
+// A static-pie program relocates itself from __libc_start_main: the instruction after that call.
+void FindSelfRelocation(ElfFile* file, const SymbolLadder& symbols, ImageFacts* facts) {
+  const auto start = symbols.Find("__libc_start_main");
+  const auto relocate = symbols.Find("_dl_relocate_static_pie");
+  if (!start || !relocate || facts->linkage != Linkage::kStaticPie) return;
+  const std::vector<uint8_t> code =
+      file->ReadAtAddress(start->address, std::min<uint64_t>(start->size, 1u << 16));
+  VisitInstructions(code, start->address, /*resync=*/true, [&](const Instruction& step) {
+    if (!step.is_call || step.target != relocate->address) return true;
+    AddSite(file, MarkKind::kSelfRelocated, relocate->rung, step.address + step.length,
+            relocate->name, facts);
+    return false;
+  });
+}
+
 void FindGoMarks(ElfFile* file, const SymbolLadder& symbols, ImageFacts* facts) {
   const auto add = [&](MarkKind kind, const char* name) {
     const auto symbol = symbols.Find(name);
@@ -115,6 +130,7 @@ void FindExecutableMarks(ElfFile* file, const SymbolLadder& symbols, ImageFacts*
   AddSite(file, MarkKind::kEntry, SiteRung::kElfEntry, facts->entry_address, "", facts);
   if (facts->language == Language::kGo) return FindGoMarks(file, symbols, facts);
   if (facts->libc == Libc::kNone) return;  // its entry point is all it has
+  FindSelfRelocation(file, symbols, facts);
   if (facts->linkage != Linkage::kDynamic) {
     if (const auto start = symbols.Find("__libc_start_main")) {
       AddSite(file, MarkKind::kLibcStart, start->rung, start->address, start->name, facts);

@@ -53,6 +53,7 @@ enum class MarkKind : uint8_t {
   kGoRuntimeMain = 8,
   kRustLangStart = 9,
   kDependenciesMapped = 10,
+  kSelfRelocated = 11,
 };
 
 // How a site was found, best first.

@@ -15,11 +15,11 @@ namespace startscope {
 namespace {
 
 // Searched for by exact name.
-constexpr std::array<std::string_view, 14> kWanted = {
+constexpr std::array<std::string_view, 15> kWanted = {
     "main",          "main.main",        "runtime.main",        "runtime.schedinit",
     "_dl_debug_state", "dl_main",        "_dl_map_object_deps", "_dlstart",
     "__dls2b",       "__dls3",           "__libc_start_main",   "_start",
-    "_start_c",      "__init_libc",
+    "_start_c",      "__init_libc",       "_dl_relocate_static_pie",
 };
 
 bool Contains(std::string_view text, std::string_view part) {

@@ -189,6 +189,7 @@ std::optional<Boundary> BoundaryFinder::Relocated() const {
 }
 
 std::optional<Boundary> BoundaryFinder::SelfRelocated() const {
+  if (auto mark = FindMark(MarkKind::kSelfRelocated, evidence_.exec_boottime_ns)) return mark;
   for (const auto& mapping : evidence_.mappings) {
     if (mapping.boottime_ns < evidence_.exec_boottime_ns) continue;
     if (mapping.value.file != evidence_.exec.executable) continue;

@@ -34,7 +34,7 @@ enum class Outcome : uint8_t {
 };
 enum class DegradationKind : uint8_t {
   kUnspecified, kRecordsLost, kProbeUnavailable, kStripped, kFirstSeen, kLateBegin, kMainNotObserved,
-  kLimitReached, kUnreadableImage, kInconsistent, kBoundaryNotObserved
+  kLimitReached, kUnreadableImage, kInconsistent, kBoundaryNotObserved, kPerturbed
 };
 enum class ObjectKind : uint8_t {
   kUnspecified, kExecutable, kLoader, kLibrary, kFile, kAnonymous, kStack, kHeap, kVdso

@@ -134,6 +134,12 @@ void AddDegradations(const Evidence& evidence, const StartupImages& images, cons
     Degrade(startup, DegradationKind::kLimitReached,
             "more than 64 threads: the kernel's fault counts of some were not read");
   }
+  if (options.precision == Precision::kUnperturbed && !evidence.marks.empty()) {
+    Degrade(startup, DegradationKind::kPerturbed,
+            "another watch asked for exact precision: its breakpoints were in this process and its "
+            "fault counts include them",
+            evidence.marks.size());
+  }
   const uint64_t not_kept = evidence.faults_not_kept + evidence.mappings_not_kept;
   if (not_kept != 0) {
     Degrade(startup, DegradationKind::kLimitReached,

@@ -120,6 +120,7 @@ TEST(DecoderTest, MarkKindsEqualTheAbi) {
   EXPECT_EQ(static_cast<int>(MarkKind::kGoRuntimeMain), SS_MARK_GO_RUNTIME_MAIN);
   EXPECT_EQ(static_cast<int>(MarkKind::kRustLangStart), SS_MARK_RUST_LANG_START);
   EXPECT_EQ(static_cast<int>(MarkKind::kDependenciesMapped), SS_MARK_DEPENDENCIES_MAPPED);
+  EXPECT_EQ(static_cast<int>(MarkKind::kSelfRelocated), SS_MARK_SELF_RELOCATED);
 }
 
 std::vector<uint8_t> MmapRecord(const std::string& path) {
