@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+# SPDX-FileCopyrightText: The startscope authors
+
+"""What the integration tests share: a daemon on a socket of its own, the client, and the rules that
+every startup must satisfy. All programs are the real ones; all tracing is live."""
+
+import json
+import os
+import pathlib
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+BUILD = pathlib.Path(os.environ.get("STARTSCOPE_BUILD", "build")).resolve()
+CLIENT = BUILD / "bin" / "startscope"
+DAEMON = BUILD / "bin" / "startscoped"
+PROGRAMS = BUILD / "programs"
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+WAIT_S = 30
+
+
+def program(name):
+    path = PROGRAMS / name
+    if not path.exists():
+        raise AssertionError(f"{path} was not built")
+    return str(path)
+
+
+def wait_for(condition, what, timeout_s=WAIT_S):
+    """Polls until condition() is true; fails with `what` otherwise."""
+    end = time.monotonic() + timeout_s
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"waited {timeout_s} s in vain for: {what}")
+
+
+class Daemon:
+    """startscoped on a Unix socket in a directory of its own, ready when constructed."""
+
+    def __init__(self, *options, expect_ready=True):
+        self.directory = tempfile.mkdtemp(prefix="startscope-test-")
+        self.socket = os.path.join(self.directory, "sock")
+        self.log_path = os.path.join(self.directory, "log")
+        self.options = options
+        self.process = None
+        if expect_ready:
+            self.start()
+
+    @property
+    def address(self):
+        return "unix://" + self.socket
+
+    def log(self):
+        with open(self.log_path, errors="replace") as log:
+            return log.read()
+
+    def start(self):
+        with open(self.log_path, "w") as log:
+            self.process = subprocess.Popen(
+                [str(DAEMON), "--listen", self.address, *self.options],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        wait_for(lambda: "startscoped: ready" in self.log() or self.process.poll() is not None,
+                 "the daemon to be ready")
+        if self.process.poll() is not None:
+            raise AssertionError("the daemon ended at once: " + self.log())
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(timeout=WAIT_S)
+        return self.process.returncode if self.process else None
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(timeout=WAIT_S)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        self.stop()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def client(*arguments, address=None, timeout=120, **options):
+    """Runs the client to its end; returns the CompletedProcess with text output."""
+    environment = dict(os.environ, NO_COLOR="1", STARTSCOPE_DAEMON=str(DAEMON))
+    environment.pop("STARTSCOPE_ADDRESS", None)
+    environment.update(options.pop("env", {}))
+    command = [str(CLIENT)]
+    if address:
+        command += ["--address", address]
+    command += [str(a) for a in arguments]
+    return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, errors="replace", timeout=timeout,
+                          env=environment, **options)
+
+
+def run(command, *flags, daemon=None, expect=0):
+    """startscope run --format json: the startups it printed."""
+    done = client("run", "--format", "json", *flags, "--", *command,
+                  address=daemon.address if daemon else None)
+    if expect is not None and done.returncode != expect:
+        raise AssertionError(f"run {command} gave {done.returncode}, not {expect}: {done.stderr}")
+    return [json.loads(line) for line in done.stdout.splitlines() if line.strip()]
+
+
+def number(message, field):
+    """A 64-bit field of proto3 JSON as int; None when it was not measured."""
+    value = message.get(field)
+    return None if value is None else int(value)
+
+
+def check_startup(case, startup):
+    """The rules that hold for every startup, whatever was asked."""
+    total = number(startup, "total_ns")
+    phases = startup.get("phases", [])
+    case.assertTrue(phases, startup)
+    offset = 0
+    for phase in phases:
+        case.assertEqual(number(phase, "offset_ns"), offset, "gap or overlap before " + phase["phase"])
+        offset += number(phase, "duration_ns")
+        parts = [number(phase, f) for f in ("on_cpu_ns", "runqueue_ns", "blocked_ns")]
+        if None not in parts:
+            case.assertEqual(sum(parts), number(phase, "duration_ns"))
+        case.assertNotEqual(phase["begin_source"], "BOUNDARY_SOURCE_UNSPECIFIED", phase)
+    case.assertEqual(offset, total, "phase durations must sum to total_ns")
+    case.assertEqual(len({p["phase"] for p in phases}), len(phases), "a phase is listed twice")
+    faults = startup["faults"]
+    for kind in ("minor", "major"):
+        by_phase = sum(number(p, kind + "_faults") for p in phases)
+        case.assertEqual(by_phase, number(faults, kind), f"{kind} faults of the phases")
+        if startup.get("objects"):
+            by_object = sum(number(o, kind + "_faults") for o in startup["objects"])
+            unattributed = number(startup["unattributed"], kind)
+            case.assertEqual(by_object + unattributed, number(faults, kind),
+                             f"{kind} faults of the objects")
+            for o in startup["objects"]:
+                by_segment = sum(number(s, kind + "_faults") for s in o.get("segments", []))
+                case.assertEqual(by_segment, number(o, kind + "_faults"), o["path"])
+        lost = any(d["kind"] in ("DEGRADATION_KIND_RECORDS_LOST", "DEGRADATION_KIND_INCONSISTENT")
+                   for d in startup.get("degradations", []))
+        kernel = number(faults, "kernel_" + kind)
+        if kernel is not None and not lost:
+            case.assertEqual(number(faults, kind), kernel, f"{kind} faults as the kernel counts")
+
+
+def phase_of(startup, name):
+    for phase in startup["phases"]:
+        if phase["phase"] == "PHASE_" + name:
+            return phase
+    return None
+
+
+def attached_programs():
+    """Names of our BPF programs that are attached to anything, as bpftool sees it."""
+    ours = {}
+    for entry in json.loads(subprocess.check_output(["bpftool", "-j", "prog", "show"])):
+        if entry.get("name", "").startswith("on_"):
+            ours[entry["id"]] = entry["name"]
+    attached = []
+    for link in json.loads(subprocess.check_output(["bpftool", "-j", "link", "show"]) or "[]"):
+        if link.get("prog_id") in ours:
+            attached.append(ours[link["prog_id"]])
+    return attached
+
+
+def loaded_programs():
+    shown = json.loads(subprocess.check_output(["bpftool", "-j", "prog", "show"]))
+    return [p["name"] for p in shown if p.get("name", "") in
+            ("on_process_exec", "on_process_exit", "on_mark", "on_fault_minor")]
+
+
+class Watch:
+    """`startscope watch --format json` in the background; startups are read as they come."""
+
+    def __init__(self, daemon, *flags):
+        environment = dict(os.environ, NO_COLOR="1")
+        self.process = subprocess.Popen(
+            [str(CLIENT), "--address", daemon.address, "watch", "--format", "json", *flags],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env=environment)
+        self.daemon = daemon
+
+    def wait_armed(self):
+        wait_for(lambda: "on_process_exec" in attached_programs() or self.process.poll() is not None,
+                 "the watch to be armed")
+        # The rules are written after the probes are attached.
+        status = client("status", address=self.daemon.address)
+        if status.returncode != 0:
+            raise AssertionError(status.stderr)
+        time.sleep(0.3)
+
+    def finish(self, timeout=WAIT_S):
+        """Ends the watch and returns the startups and its standard error."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        out, err = self.process.communicate(timeout=timeout)
+        return [json.loads(line) for line in out.splitlines() if line.strip()], err
