@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+#include "client/arguments.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <utility>
+
+#include "client/version.h"
+
+namespace startscope {
+namespace {
+
+constexpr double kMaxDeadlineS = 3600;
+constexpr size_t kHelpColumn = 34;
+
+constexpr char kMainFooter[] =
+    "Examples:\n"
+    "  startscope run -- ls -l                where the start of one command goes\n"
+    "  startscope run -n 50 -- ./server --version\n"
+    "                                         the same over 50 runs: median, min, max, p95\n"
+    "  startscope run --format json -- ls     as data, one Startup per line\n"
+    "  startscope watch --exe '/usr/bin/*'    every start on this machine that matches\n"
+    "  startscope show last                   the most recent start, in full\n"
+    "\n"
+    "Exit codes: 0 done, 2 usage, 3 no daemon, 4 the daemon failed or refused, 5 connection lost,\n"
+    "6 no such startup. run gives the command's own code, 125 when startscope failed, 126 when the\n"
+    "command cannot be executed, 127 when it is not found, 128 + n when signal n killed it.";
+
+constexpr char kRunFooter[] =
+    "Examples:\n"
+    "  startscope run -- python3 -c pass\n"
+    "  startscope run -n 100 --level phases -- ./hello\n"
+    "  startscope run --format json --output start.json -- make -v\n"
+    "\n"
+    "Text goes to stderr after the command's own output. With --format json stdout is pure data and\n"
+    "the command's stdout moves to stderr, unless --output names a file. With -n above 1 the\n"
+    "command's output is discarded unless --show-output is given.";
+
+constexpr char kWatchFooter[] =
+    "Examples:\n"
+    "  startscope watch                       every program start, one line each\n"
+    "  startscope watch --exe /usr/sbin/nginx --verbose --limit 1\n"
+    "  startscope watch --cgroup system.slice --duration 60 --format json\n"
+    "\n"
+    "Options that select are combined with AND, repeated values of one with OR. Ctrl-C ends the watch.";
+
+template <typename Enum>
+CLI::CheckedTransformer Choice(std::map<std::string, Enum> choices) {
+  return CLI::CheckedTransformer(std::move(choices));
+}
+
+void AddCommon(CLI::App& app, CommonOptions& options) {
+  app.add_option("--address", options.address,
+                 "Daemon's socket, unix:///path (default: $STARTSCOPE_ADDRESS, then "
+                 "unix:///run/startscope/startscope.sock)")
+      ->type_name("ADDRESS");
+  app.add_option("--format", options.format, "text or json (one Startup per line)")
+      ->transform(Choice<Format>({{"text", Format::kText}, {"json", Format::kJson}}))
+      ->type_name("text|json")
+      ->option_text("text|json");
+  app.add_option("--color", options.color, "auto, always or never")
+      ->transform(Choice<ColorChoice>({{"auto", ColorChoice::kAuto},
+                                       {"always", ColorChoice::kAlways},
+                                       {"never", ColorChoice::kNever}}))
+      ->option_text("auto|always|never");
+}
+
+void AddMeasure(CLI::App& app, MeasureOptions& options) {
+  using namespace startscope::v1;  // NOLINT: enumerators
+  app.add_option("--level", options.level,
+                 "How much to measure: phases, or objects (with the faults of each library)")
+      ->transform(Choice<Level>({{"phases", LEVEL_PHASES},
+                                 {"objects", LEVEL_OBJECTS},
+                                 {"pages", LEVEL_PAGES},
+                                 {"functions", LEVEL_FUNCTIONS}}))
+      ->option_text("phases|objects");
+  app.add_option("--precision", options.precision,
+                 "exact, or unperturbed: no breakpoints in the program, fault counts untouched")
+      ->transform(Choice<Precision>(
+          {{"exact", PRECISION_EXACT}, {"unperturbed", PRECISION_UNPERTURBED}}))
+      ->option_text("exact|unperturbed");
+  app.add_option("--until", options.until, "What ends a startup")
+      ->transform(Choice<Until>({{"main", UNTIL_MAIN}, {"exit", UNTIL_EXIT}}))
+      ->option_text("main|exit");
+  app.add_option("--deadline", options.deadline_s,
+                 "Give up on a startup after so many seconds (default 60)")
+      ->check(CLI::Range(0.001, kMaxDeadlineS))
+      ->option_text("SECONDS");
+}
+
+struct FilterValues {
+  std::vector<std::string> executables;
+  std::vector<std::string> comms;
+  std::vector<uint32_t> uids;
+  std::vector<uint32_t> pids;
+  std::vector<std::string> cgroups;
+
+  void Fill(startscope::v1::Filter& filter) const {
+    filter.mutable_executable()->Assign(executables.begin(), executables.end());
+    filter.mutable_comm()->Assign(comms.begin(), comms.end());
+    filter.mutable_uid()->Assign(uids.begin(), uids.end());
+    filter.mutable_pid()->Assign(pids.begin(), pids.end());
+    filter.mutable_cgroup_path()->Assign(cgroups.begin(), cgroups.end());
+  }
+};
+
+// One value per use of the option, so that what follows it is not swallowed.
+void AddFilter(CLI::App& app, FilterValues& values) {
+  app.add_option("--exe", values.executables, "Executable's absolute path, or a pattern with * and ?")
+      ->allow_extra_args(false)
+      ->check([](const std::string& path) {
+        const bool usable = !path.empty() && (path[0] == '/' || path[0] == '*');
+        return usable ? "" : "must begin with / or * (processes are matched by absolute path)";
+      })
+      ->option_text("PATH|GLOB");
+  app.add_option("--comm", values.comms, "Command name as the kernel keeps it, at most 15 bytes")
+      ->allow_extra_args(false)
+      ->check([](const std::string& comm) {
+        const bool usable = !comm.empty() && comm.size() <= 15;
+        return usable ? "" : "must have 1 to 15 bytes: the kernel cuts names there";
+      })
+      ->option_text("NAME");
+  app.add_option("--uid", values.uids, "User id")->allow_extra_args(false)->option_text("UID");
+  app.add_option("--pid", values.pids, "Process id, as the daemon sees it")
+      ->allow_extra_args(false)
+      ->option_text("PID");
+  app.add_option("--cgroup", values.cgroups, "cgroup path below its root, and what is below it")
+      ->allow_extra_args(false)
+      ->option_text("PATH");
+}
+
+// The command to run is taken before the option parser sees it, so only the usage line tells of it.
+class RunFormatter : public CLI::Formatter {
+ public:
+  std::string make_usage(const CLI::App*, std::string) const override {
+    return "Usage: startscope run [OPTIONS] -- COMMAND [ARGUMENTS...]\n";
+  }
+};
+
+void SetUp(CLI::App& app, const char* footer) {
+  app.set_help_flag("-h,--help", "Print this help");
+  app.footer(footer);
+  app.get_formatter()->column_width(kHelpColumn);
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+}
+
+ParseStop UsageError(const std::string& what, const std::string& command) {
+  const std::string help = command.empty() ? "startscope --help" : "startscope " + command + " --help";
+  return {kExitUsage, "startscope: " + what + "\nTry '" + help + "'.\n"};
+}
+
+}  // namespace
+
+std::variant<ParsedCommand, ParseStop> ParseArguments(const std::vector<std::string>& arguments) {
+  CLI::App app("Shows where the start of a program goes: kernel, loader, libraries, runtime.",
+               "startscope");
+  SetUp(app, kMainFooter);
+  app.set_version_flag("--version", std::string("startscope ") + kVersion, "Print the version");
+  app.require_subcommand(0, 1);
+
+  RunOptions run;
+  // The number of runs and the format decide.
+  run.measure.level = startscope::v1::LEVEL_UNSPECIFIED;
+  CLI::App* run_app = app.add_subcommand("run", "Run a command and show how it starts");
+  SetUp(*run_app, kRunFooter);
+  run_app->formatter(std::make_shared<RunFormatter>());
+  run_app->get_formatter()->column_width(kHelpColumn);
+  run_app->add_option("-n,--runs", run.runs, "Run it N times, one after the other")
+      ->check(CLI::Range(1u, 1'000'000u))
+      ->option_text("N");
+  AddMeasure(*run_app, run.measure);
+  run_app->add_option("-o,--output", run.output_file, "Write the result to this file")
+      ->option_text("FILE");
+  run_app->add_flag("--show-output", run.show_output, "With -n: do not discard the command's output");
+  AddCommon(*run_app, run.common);
+  run_app->prefix_command();
+
+  WatchOptions watch;
+  FilterValues watch_filter;
+  CLI::App* watch_app = app.add_subcommand("watch", "Show program starts as they happen");
+  SetUp(*watch_app, kWatchFooter);
+  AddFilter(*watch_app, watch_filter);
+  watch_app->add_flag("--descendants", watch.descendants,
+                      "Only descendants of this very process (of a script: use run)");
+  watch_app->add_option("--limit", watch.limit, "End after N startups")
+      ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 53))
+      ->option_text("N");
+  watch_app->add_option("--duration", watch.duration_s, "End after so many seconds")
+      ->check(CLI::Range(0.001, 1e8))
+      ->option_text("SECONDS");
+  AddMeasure(*watch_app, watch.measure);
+  watch_app->add_flag("-v,--verbose", watch.verbose, "The full breakdown of each, not a line");
+  AddCommon(*watch_app, watch.common);
+
+  ListOptions list;
+  FilterValues list_filter;
+  CLI::App* list_app = app.add_subcommand("list", "List the daemon's recent startups, newest first");
+  SetUp(*list_app, "");
+  AddFilter(*list_app, list_filter);
+  list_app->add_option("--limit", list.limit, "At most N of them (default 50)")
+      ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 53))
+      ->option_text("N");
+  AddCommon(*list_app, list.common);
+
+  ShowOptions show;
+  CLI::App* show_app = app.add_subcommand("show", "Show one recent startup in full");
+  SetUp(*show_app, "");
+  show_app->add_option("ID", show.id, "Id from list, its unique begin, or 'last'")->required();
+  AddCommon(*show_app, show.common);
+
+  StatusOptions status;
+  CLI::App* status_app = app.add_subcommand("status", "Show the daemon's probes, kernel and losses");
+  SetUp(*status_app, "");
+  AddCommon(*status_app, status.common);
+
+  // What follows `--` is the command's and must not be read as ours.
+  auto separator = arguments.end();
+  if (!arguments.empty() && arguments.front() == "run") {
+    separator = std::find(arguments.begin(), arguments.end(), "--");
+  }
+  std::vector<std::string> ours(arguments.begin(), separator);
+  std::reverse(ours.begin(), ours.end());
+  std::string chosen;
+  if (!arguments.empty()) {
+    for (const CLI::App* sub : app.get_subcommands({})) {
+      if (sub->get_name() == arguments.front()) chosen = sub->get_name();
+    }
+  }
+  try {
+    app.parse(ours);
+  } catch (const CLI::CallForHelp&) {
+    const CLI::App* target = chosen.empty() ? &app : app.get_subcommand(chosen);
+    return ParseStop{kExitOk, target->help()};
+  } catch (const CLI::CallForVersion& version) {
+    return ParseStop{kExitOk, std::string(version.what()) + "\n"};
+  } catch (const CLI::Error& error) {
+    return UsageError(error.what(), chosen);
+  }
+
+  watch_filter.Fill(watch.filter);
+  list_filter.Fill(list.filter);
+  if (run_app->parsed()) {
+    run.command = run_app->remaining();
+    if (!run.command.empty() && run.command.front().size() > 1 && run.command.front()[0] == '-') {
+      return UsageError("unknown option " + run.command.front(), "run");
+    }
+    if (separator != arguments.end()) {
+      // A `--` after the command's name is an argument of the command.
+      if (!run.command.empty()) run.command.push_back("--");
+      run.command.insert(run.command.end(), separator + 1, arguments.end());
+    }
+    if (run.command.empty()) return UsageError("run needs a command: run -- COMMAND", "run");
+    return ParsedCommand(run);
+  }
+  if (watch_app->parsed()) return ParsedCommand(watch);
+  if (list_app->parsed()) return ParsedCommand(list);
+  if (show_app->parsed()) return ParsedCommand(show);
+  if (status_app->parsed()) return ParsedCommand(status);
+  return ParseStop{kExitUsage, app.help()};
+}
+
+}  // namespace startscope

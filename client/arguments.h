@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+#ifndef STARTSCOPE_CLIENT_ARGUMENTS_H_
+#define STARTSCOPE_CLIENT_ARGUMENTS_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "client/exit_codes.h"
+#include "client/render/terminal.h"
+#include "startscope/v1/startup_service.pb.h"
+
+namespace startscope {
+
+enum class Format : uint8_t { kText, kJson };
+
+struct CommonOptions {
+  std::string address;
+  ColorChoice color = ColorChoice::kAuto;
+  Format format = Format::kText;
+};
+
+// How to measure.
+struct MeasureOptions {
+  startscope::v1::Level level = startscope::v1::LEVEL_PHASES;
+  startscope::v1::Precision precision = startscope::v1::PRECISION_EXACT;
+  startscope::v1::Until until = startscope::v1::UNTIL_MAIN;
+  std::optional<double> deadline_s;
+};
+
+struct RunOptions {
+  CommonOptions common;
+  MeasureOptions measure;
+  uint32_t runs = 1;
+  // Empty: stdout for data, stderr for text.
+  std::string output_file;
+  bool show_output = false;
+  std::vector<std::string> command;
+};
+
+struct WatchOptions {
+  CommonOptions common;
+  MeasureOptions measure;
+  startscope::v1::Filter filter;
+  bool descendants = false;
+  std::optional<uint64_t> limit;
+  std::optional<double> duration_s;
+  bool verbose = false;
+};
+
+struct ListOptions {
+  CommonOptions common;
+  startscope::v1::Filter filter;
+  uint64_t limit = 50;
+};
+
+struct ShowOptions {
+  CommonOptions common;
+  // A whole id, the unique begin of one, or "last".
+  std::string id;
+};
+
+struct StatusOptions {
+  CommonOptions common;
+};
+
+using ParsedCommand =
+    std::variant<RunOptions, WatchOptions, ListOptions, ShowOptions, StatusOptions>;
+
+// What to print instead of doing anything: help, the version, or a usage error.
+struct ParseStop {
+  ExitCode exit_code = kExitOk;
+  std::string text;
+};
+
+// Arguments without the program's name. Throws nothing.
+[[nodiscard]] std::variant<ParsedCommand, ParseStop> ParseArguments(
+    const std::vector<std::string>& arguments);
+
+}  // namespace startscope
+
+#endif  // STARTSCOPE_CLIENT_ARGUMENTS_H_

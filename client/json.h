@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+#ifndef STARTSCOPE_CLIENT_JSON_H_
+#define STARTSCOPE_CLIENT_JSON_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "google/protobuf/message.h"
+
+namespace startscope {
+
+// `message` in one line of the proto3 JSON form with original field names, a newline at its end.
+// Fields without presence are printed even when 0; `optional` ones only when set.
+[[nodiscard]] absl::StatusOr<std::string> ToJsonLine(const google::protobuf::Message& message);
+
+}  // namespace startscope
+
+#endif  // STARTSCOPE_CLIENT_JSON_H_

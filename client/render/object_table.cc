@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+#include "client/render/object_table.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "client/render/display_width.h"
+#include "client/render/names.h"
+#include "client/render/table.h"
+#include "client/render/text_sanitizer.h"
+#include "client/render/units.h"
+
+namespace startscope {
+namespace {
+
+using startscope::v1::MappedObject;
+using startscope::v1::Startup;
+
+constexpr int kIndent = 2;
+constexpr int kMaxRows = 8;
+constexpr int kMinNameWidth = 14;
+constexpr int kMinWidthForCosts = 76;
+
+std::string ObjectName(const MappedObject& object, bool utf8) {
+  if (!object.path().empty()) return SanitizeText(object.path(), utf8);
+  if (!object.soname().empty()) return SanitizeText(object.soname(), utf8);
+  switch (object.kind()) {
+    case startscope::v1::OBJECT_KIND_STACK:
+      return "[stack]";
+    case startscope::v1::OBJECT_KIND_HEAP:
+      return "[heap]";
+    case startscope::v1::OBJECT_KIND_VDSO:
+      return "[vdso]";
+    case startscope::v1::OBJECT_KIND_ANONYMOUS:
+      return "[anonymous]";
+    default:
+      return "[unnamed]";
+  }
+}
+
+// A sum in which one unmeasured part makes the whole unmeasured.
+struct Sum {
+  bool measured = true;
+  uint64_t value = 0;
+
+  void Add(bool has, uint64_t more) {
+    measured = measured && has;
+    value += more;
+  }
+};
+
+struct Row {
+  std::string name;
+  uint64_t minor = 0;
+  uint64_t major = 0;
+  Sum fault_ns{};
+  Sum touched{};
+  Sum mapped{};
+  // Absent for an object that has none, so the parts that exist are summed.
+  bool has_relocation = false;
+  uint64_t relocation_ns = 0;
+  bool has_constructors = false;
+  uint64_t constructor_ns = 0;
+
+  void Add(const MappedObject& object) {
+    minor += object.minor_faults();
+    major += object.major_faults();
+    fault_ns.Add(object.has_fault_ns(), object.fault_ns());
+    touched.Add(object.has_pages_touched(), object.pages_touched());
+    mapped.Add(object.has_pages_mapped(), object.pages_mapped());
+    has_relocation = has_relocation || object.has_relocation_ns();
+    relocation_ns += object.relocation_ns();
+    has_constructors = has_constructors || object.has_constructor_ns();
+    constructor_ns += object.constructor_ns();
+  }
+};
+
+std::string Pages(const Row& row, const Glyphs& glyphs) {
+  if (!row.touched.measured && !row.mapped.measured) return glyphs.unmeasured;
+  const auto text = [&](const Sum& sum) {
+    return sum.measured ? absl::StrCat(sum.value) : glyphs.unmeasured;
+  };
+  return absl::StrCat(text(row.touched), " of ", text(row.mapped));
+}
+
+}  // namespace
+
+std::string RenderObjectTable(const Startup& startup, const TerminalStyle& terminal) {
+  const Glyphs& glyphs = terminal.glyphs;
+  std::vector<Row> rows;
+  const int shown = startup.objects_size() <= kMaxRows ? startup.objects_size() : kMaxRows - 1;
+  for (int i = 0; i < shown; ++i) {
+    Row row{.name = ObjectName(startup.objects(i), terminal.utf8)};
+    row.Add(startup.objects(i));
+    rows.push_back(std::move(row));
+  }
+  if (shown < startup.objects_size()) {
+    Row rest{.name = absl::StrCat(startup.objects_size() - shown, " others")};
+    for (int i = shown; i < startup.objects_size(); ++i) rest.Add(startup.objects(i));
+    rows.push_back(std::move(rest));
+  }
+  const auto& unattributed = startup.unattributed();
+  if (unattributed.minor() + unattributed.major() > 0) {
+    Row row{.name = "not attributed", .minor = unattributed.minor(), .major = unattributed.major()};
+    row.fault_ns.Add(unattributed.has_fault_ns(), unattributed.fault_ns());
+    row.touched.measured = row.mapped.measured = false;
+    rows.push_back(std::move(row));
+  }
+  if (rows.empty()) return "";
+
+  const bool costs = terminal.width >= kMinWidthForCosts;
+  const auto any = [&](auto predicate) {
+    return costs && std::any_of(rows.begin(), rows.end(), predicate);
+  };
+  const bool relocations = any([](const Row& row) { return row.has_relocation; });
+  const bool constructors = any([](const Row& row) { return row.has_constructors; });
+  std::vector<Column> columns = {{"object"},
+                                 {"faults", Align::kRight},
+                                 {"fault time", Align::kRight},
+                                 {"pages touched", Align::kRight}};
+  if (relocations) columns.push_back({"relocation", Align::kRight});
+  if (constructors) columns.push_back({"constructors", Align::kRight});
+
+  const auto build = [&](int name_width) {
+    Table table(columns, kIndent);
+    for (const Row& row : rows) {
+      const auto time = [&](bool has, uint64_t value) {
+        return has ? FormatDuration(value, glyphs) : glyphs.unmeasured;
+      };
+      std::vector<Cell> cells = {CutLeft(row.name, name_width, glyphs.ellipsis)};
+      cells.emplace_back(FaultPair(true, row.minor, true, row.major, glyphs),
+                         row.major > 0 ? TextStyle::kWarning : TextStyle::kPlain);
+      cells.emplace_back(time(row.fault_ns.measured, row.fault_ns.value));
+      cells.emplace_back(Pages(row, glyphs));
+      if (relocations) cells.emplace_back(time(row.has_relocation, row.relocation_ns));
+      if (constructors) cells.emplace_back(time(row.has_constructors, row.constructor_ns));
+      table.AddRow(std::move(cells));
+    }
+    return table;
+  };
+  // The names take what the figures leave.
+  int figures = 0;
+  for (size_t i = 1; i < columns.size(); ++i) figures += 2 + DisplayWidth(columns[i].title);
+  const int name_width = std::max(kMinNameWidth, terminal.width - kIndent - figures);
+  return build(name_width).Render(terminal);
+}
+
+}  // namespace startscope

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+#ifndef STARTSCOPE_CLIENT_RENDER_TEXT_SANITIZER_H_
+#define STARTSCOPE_CLIENT_RENDER_TEXT_SANITIZER_H_
+
+#include <cstdint>
+#include <string>
+
+namespace startscope {
+
+struct DecodedCodePoint {
+  uint32_t value = 0;
+  // Bytes it takes; 0: what is there is not UTF-8.
+  int length = 0;
+};
+
+// The code point that starts at `at`, which is inside `text`.
+[[nodiscard]] DecodedCodePoint DecodeUtf8(const std::string& text, size_t at);
+
+// `text` made safe for a terminal, without loss: control characters, ESC, bidirectional overrides and
+// other invisible characters appear as \xHH or \u{H…}, invalid UTF-8 as \xHH. Without `utf8`, every
+// character beyond ASCII is escaped too. The daemon's own \xHH escapes pass through as they are.
+[[nodiscard]] std::string SanitizeText(const std::string& text, bool utf8);
+
+}  // namespace startscope
+
+#endif  // STARTSCOPE_CLIENT_RENDER_TEXT_SANITIZER_H_

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+#ifndef STARTSCOPE_CLIENT_RENDER_TEXT_STARTUP_H_
+#define STARTSCOPE_CLIENT_RENDER_TEXT_STARTUP_H_
+
+#include <string>
+
+#include "client/render/terminal.h"
+#include "startscope/v1/startup.pb.h"
+
+namespace startscope {
+
+// One startup as text for people: header, phases, objects, how it was observed, warnings. Ends with
+// a newline. What was not measured is shown as such, never as 0. `identity` adds who and where the
+// process was. A pure function.
+[[nodiscard]] std::string RenderStartup(const startscope::v1::Startup& startup,
+                                        const TerminalStyle& terminal, bool identity);
+
+// The degradations of a startup or of a whole watch, a warning per line with its advice.
+[[nodiscard]] std::string RenderDegradations(
+    const google::protobuf::RepeatedPtrField<startscope::v1::Degradation>& degradations,
+    const TerminalStyle& terminal);
+
+// `label: item · item · …`, broken between items to fit the width; later lines are indented.
+[[nodiscard]] std::string RenderItems(const std::string& label,
+                                      const std::vector<std::string>& items,
+                                      const TerminalStyle& terminal);
+
+}  // namespace startscope
+
+#endif  // STARTSCOPE_CLIENT_RENDER_TEXT_STARTUP_H_
