@@ -27,8 +27,9 @@ constexpr char kMainFooter[] =
     "  startscope show last                   the most recent start, in full\n"
     "\n"
     "Exit codes: 0 done, 2 usage, 3 no daemon, 4 the daemon failed or refused, 5 connection lost,\n"
-    "6 no such startup. run gives the command's own code, 125 when startscope failed, 126 when the\n"
-    "command cannot be executed, 127 when it is not found, 128 + n when signal n killed it.";
+    "6 no such startup. run gives the command's own code, 125 when startscope failed once the\n"
+    "command had started, 126 when it cannot be executed, 127 when it is not found, 128 + n when\n"
+    "signal n killed it.";
 
 constexpr char kRunFooter[] =
     "Examples:\n"
@@ -46,7 +47,8 @@ constexpr char kWatchFooter[] =
     "  startscope watch --exe /usr/sbin/nginx --verbose --limit 1\n"
     "  startscope watch --cgroup system.slice --duration 60 --format json\n"
     "\n"
-    "Options that select are combined with AND, repeated values of one with OR. Ctrl-C ends the watch.";
+    "Options that select are combined with AND, repeated values of one with OR. Ctrl-C ends the watch.\n"
+    "A ! after the outcome marks a startup with warnings; --verbose shows them.";
 
 template <typename Enum>
 CLI::CheckedTransformer Choice(std::map<std::string, Enum> choices) {
@@ -161,6 +163,9 @@ std::variant<ParsedCommand, ParseStop> ParseArguments(const std::vector<std::str
   SetUp(app, kMainFooter);
   app.set_version_flag("--version", std::string("startscope ") + kVersion, "Print the version");
   app.require_subcommand(0, 1);
+  // Before or after the subcommand's name alike, so one object is behind both.
+  CommonOptions common;
+  AddCommon(app, common);
 
   RunOptions run;
   // The number of runs and the format decide.
@@ -176,7 +181,7 @@ std::variant<ParsedCommand, ParseStop> ParseArguments(const std::vector<std::str
   run_app->add_option("-o,--output", run.output_file, "Write the result to this file")
       ->option_text("FILE");
   run_app->add_flag("--show-output", run.show_output, "With -n: do not discard the command's output");
-  AddCommon(*run_app, run.common);
+  AddCommon(*run_app, common);
   run_app->prefix_command();
 
   WatchOptions watch;
@@ -194,7 +199,7 @@ std::variant<ParsedCommand, ParseStop> ParseArguments(const std::vector<std::str
       ->option_text("SECONDS");
   AddMeasure(*watch_app, watch.measure);
   watch_app->add_flag("-v,--verbose", watch.verbose, "The full breakdown of each, not a line");
-  AddCommon(*watch_app, watch.common);
+  AddCommon(*watch_app, common);
 
   ListOptions list;
   FilterValues list_filter;
@@ -204,45 +209,43 @@ std::variant<ParsedCommand, ParseStop> ParseArguments(const std::vector<std::str
   list_app->add_option("--limit", list.limit, "At most N of them (default 50)")
       ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 53))
       ->option_text("N");
-  AddCommon(*list_app, list.common);
+  AddCommon(*list_app, common);
 
   ShowOptions show;
   CLI::App* show_app = app.add_subcommand("show", "Show one recent startup in full");
   SetUp(*show_app, "");
   show_app->add_option("ID", show.id, "Id from list, its unique begin, or 'last'")->required();
-  AddCommon(*show_app, show.common);
+  AddCommon(*show_app, common);
 
   StatusOptions status;
   CLI::App* status_app = app.add_subcommand("status", "Show the daemon's probes, kernel and losses");
   SetUp(*status_app, "");
-  AddCommon(*status_app, status.common);
+  AddCommon(*status_app, common);
 
   // What follows `--` is the command's and must not be read as ours.
   auto separator = arguments.end();
-  if (!arguments.empty() && arguments.front() == "run") {
+  if (std::find(arguments.begin(), arguments.end(), "run") != arguments.end()) {
     separator = std::find(arguments.begin(), arguments.end(), "--");
   }
   std::vector<std::string> ours(arguments.begin(), separator);
   std::reverse(ours.begin(), ours.end());
-  std::string chosen;
-  if (!arguments.empty()) {
-    for (const CLI::App* sub : app.get_subcommands({})) {
-      if (sub->get_name() == arguments.front()) chosen = sub->get_name();
-    }
-  }
+  const auto chosen = [&app] {
+    const std::vector<CLI::App*> parsed = app.get_subcommands();
+    return parsed.empty() ? &app : parsed.front();
+  };
   try {
     app.parse(ours);
   } catch (const CLI::CallForHelp&) {
-    const CLI::App* target = chosen.empty() ? &app : app.get_subcommand(chosen);
-    return ParseStop{kExitOk, target->help()};
+    return ParseStop{kExitOk, chosen()->help()};
   } catch (const CLI::CallForVersion& version) {
     return ParseStop{kExitOk, std::string(version.what()) + "\n"};
   } catch (const CLI::Error& error) {
-    return UsageError(error.what(), chosen);
+    return UsageError(error.what(), chosen() == &app ? "" : chosen()->get_name());
   }
 
   watch_filter.Fill(watch.filter);
   list_filter.Fill(list.filter);
+  run.common = watch.common = list.common = show.common = status.common = common;
   if (run_app->parsed()) {
     run.command = run_app->remaining();
     if (!run.command.empty() && run.command.front().size() > 1 && run.command.front()[0] == '-') {

@@ -8,8 +8,8 @@
 
 namespace startscope {
 
-// What `startscope` exits with. `run` passes the command's own code through, so every failure of
-// startscope itself in `run`, save a usage error, is kRunFailed: no code has two meanings there.
+// What `startscope` exits with. `run` passes the command's own code through; of startscope's own it
+// gives 2, 3 and 4 only when the command was never executed, and kRunFailed from its start on.
 enum ExitCode : int {
   kExitOk = 0,
   // The command line was not understood.
@@ -22,7 +22,7 @@ enum ExitCode : int {
   kExitConnectionLost = 5,
   // `show`: no such startup, or more than one.
   kExitNotFound = 6,
-  // `run`: startscope itself failed, whether or not the command ran.
+  // `run`: startscope itself failed although the command ran: data lost, result not written.
   kExitRunFailed = 125,
   // `run`: the command exists but could not be executed.
   kExitNotExecutable = 126,

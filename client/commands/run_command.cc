@@ -153,12 +153,12 @@ class RunSession {
       if (stream_failure_.has_value()) {
         PrintError(absl::StrCat(std::string(stream_failure_->status.message()),
                                 "\nstartscope: the command was not executed"));
-        return kExitRunFailed;
+        return stream_failure_->exit_code;
       }
       if (!armed_ && absl::Now() >= deadline) {
-        return Fail(absl::DeadlineExceededError(
-            absl::StrCat("the ", connection_.description(),
-                         " did not get its probes ready in time; the command was not executed")));
+        PrintError(absl::StrCat("the ", connection_.description(),
+                                " did not get its probes ready in time; the command was not executed"));
+        return kExitDaemonFailed;
       }
     }
     return std::nullopt;
@@ -225,6 +225,8 @@ class RunSession {
   }
 
   void HandleStartup(Startup startup) {
+    // The process was made long before it was released: its age says nothing of the command.
+    startup.clear_spawn_ns();
     const absl::StatusOr<std::string> line = json() ? ToJsonLine(startup) : std::string();
     if (options_.runs > 1) {
       // Thousands of runs are kept for the summary, which needs none of these.
@@ -265,7 +267,10 @@ class RunSession {
       return text + RenderRunSummary(runs, style);
     }
     for (const startscope::Run& run : collector_.runs()) {
-      for (const Startup& startup : run.startups) text += RenderStartup(startup, style, false);
+      for (const Startup& startup : run.startups) {
+        if (&startup != &run.startups.front()) text += "\n";
+        text += RenderStartup(startup, style, false);
+      }
     }
     return text;
   }
@@ -330,7 +335,7 @@ int RunCommand(const RunOptions& options) {
   auto opened = Connection::Open({.address = options.common.address});
   if (auto* failure = std::get_if<Failure>(&opened)) {
     PrintError(std::string(failure->status.message()));
-    return failure->exit_code == kExitUsage ? kExitUsage : kExitRunFailed;
+    return failure->exit_code;
   }
   RunSession session(options, std::move(std::get<ResolvedCommand>(resolved)), std::move(out),
                      *std::get<std::unique_ptr<Connection>>(opened), signals);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "client/render/display_width.h"
 #include "client/render/names.h"
 #include "client/render/object_table.h"
@@ -60,6 +61,26 @@ std::string Identity(const Startup& startup, const TerminalStyle& terminal) {
     text += RenderItems("recognised by", {safe(startup.runtime().evidence())}, terminal);
   }
   return text;
+}
+
+// `label: words …`, broken between words to fit the width; later lines are indented.
+std::string RenderWords(const std::string& label, const std::string& sentence,
+                        const TerminalStyle& terminal) {
+  const std::string indent(kIndent, ' ');
+  std::string text = indent + Styled(label + ":", TextStyle::kWarning, terminal);
+  int column = kIndent + DisplayWidth(label) + 1;
+  for (const std::string& word :
+       std::vector<std::string>(absl::StrSplit(sentence, ' ', absl::SkipEmpty()))) {
+    const int width = DisplayWidth(word);
+    if (column + 1 + width > terminal.width) {
+      text += absl::StrCat("\n", indent, indent, word);
+      column = 2 * kIndent + width;
+    } else {
+      text += " " + word;
+      column += 1 + width;
+    }
+  }
+  return text + "\n";
 }
 
 // How the program was named, when that is not its file.
@@ -174,13 +195,13 @@ std::string RenderDegradations(
   std::string text;
   for (const auto& degradation : degradations) {
     const DegradationText words = DescribeDegradation(degradation.kind());
-    absl::StrAppend(&text, "  ", Styled("warning:", TextStyle::kWarning, terminal), " ", words.what);
-    if (degradation.count() > 1) absl::StrAppend(&text, " (", degradation.count(), " times)");
+    std::string line = words.what;
+    if (degradation.count() > 1) absl::StrAppend(&line, " (", degradation.count(), " times)");
     if (!degradation.detail().empty()) {
-      absl::StrAppend(&text, ": ", SanitizeText(degradation.detail(), terminal.utf8));
+      absl::StrAppend(&line, ": ", SanitizeText(degradation.detail(), terminal.utf8));
     }
-    if (!words.advice.empty()) absl::StrAppend(&text, "; ", words.advice);
-    text += "\n";
+    if (!words.advice.empty()) absl::StrAppend(&line, "; ", words.advice);
+    text += RenderWords("warning", line, terminal);
   }
   return text;
 }
