@@ -27,6 +27,9 @@ class BoundaryFinder {
 
   [[nodiscard]] std::optional<Boundary> Find(Moment moment) const;
 
+  // The first uprobe hit of a kind at or after a time.
+  [[nodiscard]] std::optional<Boundary> FindMark(MarkKind kind, uint64_t not_before_ns) const;
+
   // The file of the program interpreter; inode 0 when there is none or it was not seen.
   [[nodiscard]] const FileId& loader_file() const { return loader_; }
   [[nodiscard]] const std::string& loader_path() const { return loader_path_; }
@@ -36,7 +39,6 @@ class BoundaryFinder {
   [[nodiscard]] std::optional<Boundary> InferMain() const;
 
  private:
-  [[nodiscard]] std::optional<Boundary> FindMark(MarkKind kind, uint64_t not_before_ns) const;
   [[nodiscard]] std::optional<Boundary> FirstInstruction() const;
   [[nodiscard]] std::optional<Boundary> DependenciesBegin() const;
   [[nodiscard]] std::optional<Boundary> DependenciesMapped() const;

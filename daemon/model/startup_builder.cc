@@ -273,7 +273,10 @@ Startup BuildStartup(const Evidence& evidence, const StartupImages& images, cons
   const BoundaryFinder finder(evidence, images, !exact);
   std::optional<Boundary> main = finder.Find(Moment::kMain);
   bool main_inferred = false;
-  if (!main && entry_is_main) main = finder.Find(Moment::kEntry);
+  if (!main && entry_is_main) {
+    main = finder.FindMark(MarkKind::kEntry, evidence.exec_boottime_ns);
+    if (!main) main = finder.Find(Moment::kEntry);
+  }
   if (!main) {
     main = finder.InferMain();
     main_inferred = main.has_value();
