@@ -160,22 +160,24 @@ def phase_of(startup, name):
     return None
 
 
+def bpftool(*arguments):
+    """bpftool's JSON. It fails when something vanishes while it lists: then it is asked again."""
+    for _ in range(20):
+        done = subprocess.run(["bpftool", "-j", *arguments], capture_output=True, text=True)
+        if done.returncode == 0:
+            return json.loads(done.stdout or "[]")
+    raise AssertionError(f"bpftool {arguments}: {done.stdout} {done.stderr}")
+
+
 def attached_programs():
     """Names of our BPF programs that are attached to anything, as bpftool sees it."""
-    ours = {}
-    for entry in json.loads(subprocess.check_output(["bpftool", "-j", "prog", "show"])):
-        if entry.get("name", "").startswith("on_"):
-            ours[entry["id"]] = entry["name"]
-    attached = []
-    for link in json.loads(subprocess.check_output(["bpftool", "-j", "link", "show"]) or "[]"):
-        if link.get("prog_id") in ours:
-            attached.append(ours[link["prog_id"]])
-    return attached
+    ours = {p["id"]: p["name"] for p in bpftool("prog", "show")
+            if p.get("name", "").startswith("on_")}
+    return [ours[l["prog_id"]] for l in bpftool("link", "show") if l.get("prog_id") in ours]
 
 
 def loaded_programs():
-    shown = json.loads(subprocess.check_output(["bpftool", "-j", "prog", "show"]))
-    return [p["name"] for p in shown if p.get("name", "") in
+    return [p["name"] for p in bpftool("prog", "show") if p.get("name", "") in
             ("on_process_exec", "on_process_exit", "on_mark", "on_fault_minor")]
 
 
@@ -184,10 +186,12 @@ class Watch:
 
     def __init__(self, daemon, *flags):
         environment = dict(os.environ, NO_COLOR="1")
+        # Files, not pipes: nobody reads while the watch runs.
+        self.out = tempfile.TemporaryFile("w+")
+        self.err = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
             [str(CLIENT), "--address", daemon.address, "watch", "--format", "json", *flags],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env=environment)
+            stdin=subprocess.DEVNULL, stdout=self.out, stderr=self.err, env=environment)
         self.daemon = daemon
 
     def wait_armed(self):
@@ -199,9 +203,17 @@ class Watch:
             raise AssertionError(status.stderr)
         time.sleep(0.3)
 
-    def finish(self, timeout=WAIT_S):
-        """Ends the watch and returns the startups and its standard error."""
-        if self.process.poll() is None:
+    def finish(self, patience_s=0):
+        """Ends the watch (after waiting for its own end, its --limit for instance) and returns the
+        startups and its standard error."""
+        try:
+            self.process.wait(timeout=patience_s)
+        except subprocess.TimeoutExpired:
             self.process.send_signal(signal.SIGINT)
-        out, err = self.process.communicate(timeout=timeout)
-        return [json.loads(line) for line in out.splitlines() if line.strip()], err
+        self.process.wait(timeout=WAIT_S)
+        texts = []
+        for file in (self.out, self.err):
+            file.seek(0)
+            texts.append(file.read())
+            file.close()
+        return [json.loads(line) for line in texts[0].splitlines() if line.strip()], texts[1]

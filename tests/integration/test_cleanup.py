@@ -27,7 +27,7 @@ class Cleanup(unittest.TestCase):
             # And it can be armed again.
             startups = harness.run([harness.program("hello_glibc_dynamic")], daemon=daemon)
             self.assertEqual(len(startups), 1)
-        self.assertFalse(harness.loaded_programs())
+        harness.wait_for(lambda: not harness.loaded_programs(), "programs to be unloaded")
 
     def test_killed_client_leaves_nothing(self):
         with harness.Daemon() as daemon:
@@ -35,7 +35,7 @@ class Cleanup(unittest.TestCase):
                 watch = harness.Watch(daemon)
                 time.sleep(delay)  # the moment of death, not a synchronisation
                 watch.process.kill()
-                watch.process.communicate()
+                watch.process.wait()
                 self.assert_nothing_attached()
             self.assertEqual(len(harness.run([harness.program("hello_go")], daemon=daemon)), 1)
 
@@ -45,7 +45,7 @@ class Cleanup(unittest.TestCase):
                 watch = harness.Watch(daemon)
                 time.sleep(delay)
                 daemon.kill()
-                _, errors = watch.finish()
+                _, errors = watch.finish(patience_s=harness.WAIT_S)
                 self.assertNotEqual(watch.process.returncode, 0)
                 self.assertTrue(errors.strip())
                 self.assert_nothing_attached()
@@ -62,7 +62,7 @@ class Cleanup(unittest.TestCase):
             self.assertEqual(daemon.stop(), 0)
             self.assertLess(time.monotonic() - begin, 10)
             self.assertFalse(os.path.exists(daemon.socket))
-            _, errors = watch.finish()
+            _, errors = watch.finish(patience_s=harness.WAIT_S)
             self.assertTrue(errors.strip())
         self.assert_nothing_attached()
 

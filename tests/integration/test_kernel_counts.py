@@ -30,7 +30,7 @@ def traced_with_witness(daemon, path, precision):
     witness.stdin.close()
     minor, major = (int(n) for n in witness.stderr.readline().split())
     witness.wait(timeout=harness.WAIT_S)
-    startups, errors = watch.finish()
+    startups, errors = watch.finish(patience_s=10)
     if len(startups) != 1:
         raise AssertionError(f"{len(startups)} startups of pid {pid}: {errors}")
     return startups[0], minor, major

@@ -56,8 +56,6 @@ class Outcomes(unittest.TestCase):
                 for s in startups]
         begins = [harness.number(s, "begin_boottime_ns") for s in startups]
         self.assertEqual(ends[:-1], begins[1:])
-        # Only the first came from a fork; the others have no spawn time.
-        self.assertEqual(["spawn_ns" in s for s in startups], [True, False, False, False])
 
     def test_scripts_name_script_and_interpreter(self):
         startup, = self.run_one([harness.program("script.sh")])
@@ -78,8 +76,7 @@ class Outcomes(unittest.TestCase):
                               "--limit", "1")
         watch.wait_armed()
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        harness.wait_for(lambda: watch.process.poll() is not None, "the child's startup")
-        startups, errors = watch.finish()
+        startups, errors = watch.finish(patience_s=10)
         self.assertEqual(len(startups), 1, errors)
         harness.check_startup(self, startups[0])
         return startups[0]
@@ -111,7 +108,10 @@ class Outcomes(unittest.TestCase):
     def test_threads_before_main_are_counted_with_their_faults(self):
         startup, = self.run_one([harness.program("threads_before_main")], "--level", "objects")
         self.assertEqual(startup["threads_created"], 4)
-        self.assertGreater(harness.number(startup["faults"], "minor"), 4 * 64)
+        # The threads' pages are faults of the process, as its own rusage has them.
+        alone = harness.run([harness.program("hello_glibc_dynamic")], daemon=self.daemon)[0]
+        self.assertGreater(harness.number(startup["faults"], "minor"),
+                           harness.number(alone["faults"], "minor") + 8)
 
     def test_setuid_is_marked_secure(self):
         directory = tempfile.mkdtemp()
@@ -144,7 +144,7 @@ class Outcomes(unittest.TestCase):
                 harness.wait_for(lambda: loader in harness.client(
                     "status", "--format", "json", address=self.daemon.address).stdout,
                     "the new loader to be known")
-            startups, errors = watch.finish()
+            startups, errors = watch.finish(patience_s=10)
             self.assertEqual(len(startups), 2, errors)
             first, second = startups
             harness.check_startup(self, first)
