@@ -178,7 +178,7 @@ struct ss_rule {
   __u32 until_exit; /* 1: track to exit; 0: stop at main */
   __u32 exe_dev_major;
   __u32 exe_dev_minor;
-  __u32 pad;
+  __u32 exact; /* 1: marks are wanted, and main may be taken from one */
   __u64 cgroup_id;
   __u64 exe_inode;
   char comm[SS_COMM_LEN];

@@ -28,7 +28,10 @@ int on_mark(struct pt_regs *regs) {
     read_counters(task, &event->now);
     submit_event(event);
   }
-  if ((cookie & SS_COOKIE_ENDS_STARTUP) && !state->until_exit) stop_following(task->group_leader);
+  /* A start that is to be unperturbed goes on without this mark, which is another watch's: the record
+   * only tells that it was perturbed. */
+  if ((cookie & SS_COOKIE_ENDS_STARTUP) && state->exact && !state->until_exit)
+    stop_following(task->group_leader);
   return 0;
 }
 

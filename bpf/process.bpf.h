@@ -73,6 +73,7 @@ static long match_one_rule(__u32 slot, struct match_context *context) {
   if (rule->fields & SS_RULE_COMM) wanted->comm_pending |= 1ull << slot;
   if (rule->level > wanted->level) wanted->level = rule->level;
   wanted->until_exit |= rule->until_exit;
+  wanted->exact |= rule->exact;
   return 0;
 }
 
@@ -126,6 +127,7 @@ static __always_inline struct task_state *begin_exec(struct task_struct *task,
   state->role = ROLE_PROCESS;
   state->level = wanted.level;
   state->until_exit = wanted.until_exit;
+  state->exact = wanted.exact;
   state->watch_mask = wanted.watch_mask;
   state->comm_pending = wanted.comm_pending;
   state->begin_ns = now;

@@ -37,6 +37,8 @@ struct task_state {
   __u32 level;
   /* The rest is meaningful for ROLE_PROCESS only. */
   __u32 until_exit;
+  __u32 exact;
+  __u32 pad;
   __u32 executed; /* sched_process_exec seen */
   __u32 begin_source;
   __u32 generation;

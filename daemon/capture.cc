@@ -31,6 +31,7 @@ ss_rule RuleOf(const WatchSpec& spec, const KernelFilter& filter) {
   rule.enabled = 1;
   rule.level = spec.level >= Level::kObjects ? SS_LEVEL_OBJECTS : SS_LEVEL_PHASES;
   rule.until_exit = spec.until_exit;
+  rule.exact = spec.precision == Precision::kExact;
   if (filter.uid) {
     rule.fields |= SS_RULE_UID;
     rule.uid = *filter.uid;

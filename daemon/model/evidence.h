@@ -61,6 +61,15 @@ struct KnownImage {
   std::string attach_error;
 };
 
+// The mark that shows a program's main was in place when a start of it began.
+inline bool MainWasMarked(const KnownImage* executable, uint64_t begin_boottime_ns) {
+  if (executable == nullptr) return false;
+  const MarkKind kind = EntryIsMain(*executable->facts) ? MarkKind::kEntry : MarkKind::kMain;
+  return (executable->attached_marks & (1u << static_cast<unsigned>(kind))) != 0 &&
+         executable->attached_boottime_ns != 0 &&
+         executable->attached_boottime_ns <= begin_boottime_ns;
+}
+
 struct StartupImages {
   const KnownImage* executable = nullptr;  // nullptr: not known
   const KnownImage* loader = nullptr;

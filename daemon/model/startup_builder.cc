@@ -277,7 +277,8 @@ Startup BuildStartup(const Evidence& evidence, const StartupImages& images, cons
     main = finder.FindMark(MarkKind::kEntry, evidence.exec_boottime_ns);
     if (!main) main = finder.Find(Moment::kEntry);
   }
-  if (!main) {
+  // A mark that was there and was not reached says that main was not.
+  if (!main && !(exact && MainWasMarked(images.executable, begin))) {
     main = finder.InferMain();
     main_inferred = main.has_value();
   }

@@ -254,12 +254,8 @@ void StartupModel::ReachMain(OpenMap::iterator it, const End& given) {
 bool StartupModel::MainIsMarked(const Open& open) const {
   if (open.precision != Precision::kExact) return false;
   const auto image = images_.find(open.evidence.exec.executable);
-  if (image == images_.end()) return false;
-  const KnownImage& known = image->second;
-  const MarkKind kind = EntryIsMain(*known.facts) ? MarkKind::kEntry : MarkKind::kMain;
-  return (known.attached_marks & (1u << static_cast<unsigned>(kind))) != 0 &&
-         known.attached_boottime_ns != 0 &&
-         known.attached_boottime_ns <= open.evidence.exec.begin_boottime_ns;
+  return image != images_.end() &&
+         MainWasMarked(&image->second, open.evidence.exec.begin_boottime_ns);
 }
 
 void StartupModel::TryInferMain(OpenMap::iterator it) {

@@ -21,7 +21,7 @@ constexpr int64_t kMaxDeadlineSeconds = 3600;
 constexpr int kDefaultPage = 50;
 constexpr int kMaxPage = 500;
 // How often a stream looks whether its client has gone.
-constexpr absl::Duration kCancelCheck = absl::Milliseconds(50);
+constexpr absl::Duration kCancelCheck = absl::Milliseconds(10);
 
 grpc::Status ToGrpc(const absl::Status& status) {
   return {static_cast<grpc::StatusCode>(static_cast<int>(status.code())),
