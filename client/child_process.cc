@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include "client/exit_codes.h"
@@ -31,6 +32,16 @@ std::vector<char*> Pointers(const std::vector<std::string>& strings) {
 
 }  // namespace
 
+// A damaged program is not a shell script, though execvp would have the shell run it as one: what
+// begins with text, and without NUL bytes, may be.
+bool IsText(const std::string& path) {
+  const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  char head[128];
+  const ssize_t size = fd.valid() ? read(fd.get(), head, sizeof(head)) : -1;
+  if (size <= 0) return size == 0;
+  return memchr(head, 0, static_cast<size_t>(size)) == nullptr && head[0] != '\177';
+}
+
 // Everything the child reads or writes between clone and execve, made ready beforehand: it may
 // neither allocate nor take a lock.
 struct ChildProcess::Shared {
@@ -42,6 +53,7 @@ struct ChildProcess::Shared {
   std::vector<char*> argv;
   // For a file without a known format, which execvp hands to the shell.
   std::vector<char*> shell_argv;
+  bool shell_may_read_it = false;
   UniqueFd gate;
   UniqueFd announce;
   UniqueFd null_device;
@@ -77,7 +89,7 @@ int ChildProcess::RunChild(void* argument) {
   pthread_sigmask(SIG_SETMASK, &shared.options.signals.mask, nullptr);
 
   execve(shared.options.exec_path.c_str(), shared.argv.data(), environ);
-  if (errno == ENOEXEC) {
+  if (errno == ENOEXEC && shared.shell_may_read_it) {
     execve("/bin/sh", shared.shell_argv.data(), environ);
     errno = ENOEXEC;
   }
@@ -106,6 +118,7 @@ absl::StatusOr<std::unique_ptr<ChildProcess>> ChildProcess::Prepare(ChildOptions
   Shared& shared = *child->shared_;
   shared.options = std::move(options);
   shared.argv = Pointers(shared.options.argv);
+  shared.shell_may_read_it = IsText(shared.options.exec_path);
   shared.shell_argv = {const_cast<char*>("sh"),
                        const_cast<char*>(shared.options.exec_path.c_str())};
   shared.shell_argv.insert(shared.shell_argv.end(), shared.argv.begin() + 1, shared.argv.end());

@@ -55,7 +55,8 @@ std::shared_ptr<grpc::Channel> ChannelOver(UniqueFd fd) {
   return grpc::CreateCustomInsecureChannelFromFd("startscope", fd.Release(), arguments);
 }
 
-Failure NoDaemon(const std::string& path, int error_number, bool is_root, bool allow_private) {
+Failure NoDaemon(const std::string& path, int error_number, bool named, bool allow_private) {
+  const bool is_root = geteuid() == 0;
   std::string remedy;
   switch (error_number) {
     case EACCES:
@@ -65,8 +66,8 @@ Failure NoDaemon(const std::string& path, int error_number, bool is_root, bool a
     case ENOENT:
     case ECONNREFUSED:
       remedy = "is startscoped running? start it with systemctl start startscoped";
-      if (!is_root && allow_private) remedy += ", or run as root to get a private one";
-      if (is_root && !allow_private) remedy += "; a private daemon would know nothing of the past";
+      if (!named && !allow_private) remedy += "; a private daemon would know nothing of the past";
+      if (!named && allow_private && !is_root) remedy += ", or run as root to get a private one";
       break;
     default:
       remedy = "check the address";
@@ -114,10 +115,9 @@ std::variant<std::unique_ptr<Connection>, Failure> Connection::Open(
     connection->channel_ = ChannelOver(std::move(*fd));
   } else {
     const int error_number = std::get<ConnectError>(connected).error_number;
-    const bool is_root = geteuid() == 0;
     const bool absent = error_number == ENOENT || error_number == ECONNREFUSED;
-    if (named || !is_root || !absent || !options.allow_private_daemon) {
-      return NoDaemon(*path, error_number, is_root, options.allow_private_daemon && !named);
+    if (named || geteuid() != 0 || !absent || !options.allow_private_daemon) {
+      return NoDaemon(*path, error_number, named, options.allow_private_daemon);
     }
     absl::StatusOr<std::unique_ptr<PrivateDaemon>> daemon = PrivateDaemon::Start();
     if (!daemon.ok()) return Failure{kExitNoDaemon, daemon.status()};

@@ -79,7 +79,6 @@ class RunSession {
         child = PrepareChild();
         if (!child.ok()) return Fail(child.status());
       }
-      collector_.Begin((*child)->pid());
       if (const int error_number = (*child)->Release(); error_number != 0) {
         const Failure failure = ExecFailure(command_.exec_path, error_number);
         PrintError(std::string(failure.status.message()));
@@ -99,17 +98,19 @@ class RunSession {
     return kExitRunFailed;
   }
 
-  absl::StatusOr<std::unique_ptr<ChildProcess>> PrepareChild() const {
+  absl::StatusOr<std::unique_ptr<ChildProcess>> PrepareChild() {
     CommandOutput output = CommandOutput::kUntouched;
     if (options_.runs > 1 && !options_.show_output) {
       output = CommandOutput::kDiscarded;
     } else if (json() && options_.output_file.empty()) {
       output = CommandOutput::kStdoutToStderr;
     }
-    return ChildProcess::Prepare({.exec_path = command_.exec_path,
-                                  .argv = options_.command,
-                                  .output = output,
-                                  .signals = signals_.initial()});
+    auto child = ChildProcess::Prepare({.exec_path = command_.exec_path,
+                                        .argv = options_.command,
+                                        .output = output,
+                                        .signals = signals_.initial()});
+    if (child.ok()) collector_.Begin((*child)->pid());
+    return child;
   }
 
   [[nodiscard]] startscope::v1::WatchStartupsRequest Request(pid_t first_pid) const {
@@ -153,7 +154,7 @@ class RunSession {
       if (stream_failure_.has_value()) {
         PrintError(absl::StrCat(std::string(stream_failure_->status.message()),
                                 "\nstartscope: the command was not executed"));
-        return stream_failure_->exit_code;
+        return stream_failure_->exit_code == kExitNoDaemon ? kExitNoDaemon : kExitDaemonFailed;
       }
       if (!armed_ && absl::Now() >= deadline) {
         PrintError(absl::StrCat("the ", connection_.description(),

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "client/render/text_sanitizer.h"
@@ -99,7 +101,7 @@ struct Described {
   const char* advice;
 };
 
-// Advice is added after the daemon's own detail, so it names only what holds for every case.
+// General advice, for a degradation that comes without a detail of its own.
 constexpr Described kDegradations[] = {
     {DEGRADATION_KIND_RECORDS_LOST, "records were lost", "figures are lower bounds; watch less"},
     {DEGRADATION_KIND_PROBE_UNAVAILABLE, "a probe is not available", "see startscope status"},
@@ -117,6 +119,8 @@ constexpr Described kDegradations[] = {
      "do not rely on these figures"},
     {DEGRADATION_KIND_BOUNDARY_NOT_OBSERVED, "a boundary was not observed",
      "the phases beside it absorb it"},
+    {DEGRADATION_KIND_PERTURBED, "another watch's breakpoints were in this process",
+     "its fault counts are not untouched"},
 };
 
 std::string ExitPhrase(const Startup& startup) {
@@ -201,7 +205,11 @@ std::string OutcomePhrase(const Startup& startup, const Glyphs& glyphs) {
       const std::string how = startup.outcome() == OUTCOME_KILLED && !startup.has_exit_status()
                                   ? "killed"
                                   : ExitPhrase(startup);
-      return absl::StrCat(how, " after ", total, ", before its end condition");
+      // A main that was only found afterwards is among the milestones.
+      const bool reached_main =
+          std::any_of(startup.milestones().begin(), startup.milestones().end(),
+                      [](const auto& it) { return it.kind() == MILESTONE_KIND_MAIN; });
+      return absl::StrCat(how, " after ", total, reached_main ? "" : ", before it was ready");
     }
     case OUTCOME_REPLACED:
       return absl::StrCat("executed another program after ", total);

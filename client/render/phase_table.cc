@@ -4,6 +4,7 @@
 #include "client/render/phase_table.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -23,10 +24,9 @@ using startscope::v1::Startup;
 constexpr int kIndent = 2;
 constexpr int kWideBar = 16;
 constexpr int kNarrowBar = 8;
-// Below these widths the column is left out.
 constexpr int kMinWidthForWideBar = 96;
 constexpr int kMinWidthForBar = 72;
-constexpr int kMinWidthForDetails = 84;
+constexpr char kDetailsTitle[] = "where the time went";
 
 struct Part {
   uint64_t time_ns = 0;
@@ -75,7 +75,6 @@ std::string WhereTimeWent(const PhaseSlice& slice, const TerminalStyle& terminal
 
 std::string RenderPhaseTable(const Startup& startup, const TerminalStyle& terminal) {
   const bool with_bar = terminal.width >= kMinWidthForBar;
-  const bool with_details = terminal.width >= kMinWidthForDetails;
   const int bar_width = terminal.width >= kMinWidthForWideBar ? kWideBar : kNarrowBar;
   const Glyphs& glyphs = terminal.glyphs;
 
@@ -83,11 +82,14 @@ std::string RenderPhaseTable(const Startup& startup, const TerminalStyle& termin
   columns.push_back({"share", Align::kRight});
   if (with_bar) columns.push_back({std::string(static_cast<size_t>(bar_width), ' ')});
   columns.push_back({"faults", Align::kRight});
-  if (with_details) columns.push_back({"where the time went"});
+  columns.push_back({kDetailsTitle});
 
   // The last column gets the room that the others leave, so those are laid out first.
   const auto build = [&](int room) {
-    Table table(columns, kIndent);
+    const bool with_details = room >= static_cast<int>(sizeof(kDetailsTitle) - 1);
+    std::vector<Column> used = columns;
+    if (!with_details) used.pop_back();
+    Table table(std::move(used), kIndent);
     const auto add_row = [&](std::vector<Cell> cells) { table.AddRow(std::move(cells)); };
     for (const PhaseSlice& slice : startup.phases()) {
       std::vector<Cell> cells = {PhaseName(slice.phase()),
@@ -127,7 +129,7 @@ std::string RenderPhaseTable(const Startup& startup, const TerminalStyle& termin
     add_row(std::move(total));
     return table;
   };
-  const int room = terminal.width - build(0).WidthBeforeLast();
+  const int room = terminal.width - build(terminal.width).WidthBeforeLast();
   return build(room).Render(terminal);
 }
 

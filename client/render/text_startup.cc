@@ -29,10 +29,16 @@ std::string Header(const Startup& startup, const TerminalStyle& terminal) {
   const bool fine = startup.outcome() == startscope::v1::OUTCOME_REACHED ||
                     startup.outcome() == startscope::v1::OUTCOME_REPLACED;
   const std::string runtime = RuntimeName(startup.runtime(), terminal.utf8);
-  const bool one_line =
-      DisplayWidth(name + separator + runtime + separator + outcome) <= terminal.width;
+  const std::string break_line = "\n  ";
+  std::string between[2] = {separator, separator};
+  if (DisplayWidth(name + separator + runtime + separator + outcome) > terminal.width) {
+    between[0] = break_line;
+    if (DisplayWidth(runtime + separator + outcome) + kIndent > terminal.width) {
+      between[1] = break_line;
+    }
+  }
   return absl::StrCat(
-      Styled(name, TextStyle::kBold, terminal), one_line ? separator : "\n  ", runtime, separator,
+      Styled(name, TextStyle::kBold, terminal), between[0], runtime, between[1],
       Styled(outcome, fine ? TextStyle::kBold : TextStyle::kWarning, terminal), "\n");
 }
 
@@ -198,9 +204,11 @@ std::string RenderDegradations(
     std::string line = words.what;
     if (degradation.count() > 1) absl::StrAppend(&line, " (", degradation.count(), " times)");
     if (!degradation.detail().empty()) {
+      // The daemon's detail says what to do for the very case, which beats general advice.
       absl::StrAppend(&line, ": ", SanitizeText(degradation.detail(), terminal.utf8));
+    } else if (!words.advice.empty()) {
+      absl::StrAppend(&line, "; ", words.advice);
     }
-    if (!words.advice.empty()) absl::StrAppend(&line, "; ", words.advice);
     text += RenderWords("warning", line, terminal);
   }
   return text;

@@ -25,9 +25,9 @@ constexpr int kPidWidth = 7;
 constexpr int kTotalWidth = 8;
 constexpr int kPhaseWidth = 26;
 constexpr int kFaultsWidth = 8;
-constexpr int kOutcomeWidth = 11;
+constexpr int kOutcomeWidth = 13;
 constexpr int kGaps = 2;
-constexpr int kMinWidthForPhase = 90;
+constexpr int kMinWidthForPhase = 92;
 
 int NameWidth(const TerminalStyle& terminal) {
   int others = kTimeWidth + kPidWidth + kTotalWidth + kFaultsWidth + kOutcomeWidth + 5 * kGaps;

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+// Startups as text protos in, text as people see it out. Run with STARTSCOPE_UPDATE_GOLDEN=1 to
+// write the expected files anew after a wanted change, and read the difference.
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "client/render/display_width.h"
+#include "client/render/text_startup.h"
+#include "client/render/text_status.h"
+#include "client/render/watch_line.h"
+#include "google/protobuf/text_format.h"
+
+namespace startscope {
+namespace {
+
+std::string ReadFile(const std::string& path) {
+  std::ifstream file(path);
+  EXPECT_TRUE(file.good()) << path;
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+template <typename Message>
+Message Load(const std::string& name) {
+  Message message;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(
+      ReadFile(std::string(GOLDEN_DIRECTORY "/") + name + ".textproto"), &message))
+      << name;
+  return message;
+}
+
+void ExpectGolden(const std::string& name, const std::string& actual) {
+  const std::string path = std::string(GOLDEN_DIRECTORY "/") + name + ".txt";
+  if (getenv("STARTSCOPE_UPDATE_GOLDEN") != nullptr) std::ofstream(path) << actual;
+  EXPECT_EQ(actual, ReadFile(path)) << "see STARTSCOPE_UPDATE_GOLDEN";
+}
+
+TerminalStyle Width(int width) {
+  TerminalStyle style;
+  style.width = width;
+  return style;
+}
+
+void ExpectNoLineWiderThan(int width, const std::string& text) {
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) EXPECT_LE(DisplayWidth(line), width) << line;
+}
+
+class Golden : public testing::TestWithParam<const char*> {};
+
+TEST_P(Golden, TextForm) {
+  const auto startup = Load<startscope::v1::Startup>(GetParam());
+  ExpectGolden(GetParam(), RenderStartup(startup, Width(100), true));
+}
+
+TEST_P(Golden, FitsEveryWidth) {
+  const auto startup = Load<startscope::v1::Startup>(GetParam());
+  for (const int width : {60, 72, 80, 84, 100, 120}) {
+    auto shortened = startup;
+    // A single name or path has no place to break; everything around it must fit.
+    shortened.mutable_process()->set_executable("/bin/p");
+    shortened.clear_startup_id();
+    ExpectNoLineWiderThan(width, RenderStartup(shortened, Width(width), false));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Startups, Golden,
+                         testing::Values("glibc_hello", "musl_hello", "static_no_std", "go_service",
+                                         "killed", "degraded", "unperturbed", "hostile",
+                                         "many_objects"),
+                         [](const auto& info) { return std::string(info.param); });
+
+TEST(GoldenForms, NarrowTerminal) {
+  const auto startup = Load<startscope::v1::Startup>("glibc_hello");
+  ExpectGolden("glibc_hello_60", RenderStartup(startup, Width(60), false));
+}
+
+TEST(GoldenForms, AsciiLocale) {
+  TerminalStyle style = Width(100);
+  style.utf8 = false;
+  style.glyphs = Glyphs::Ascii();
+  const std::string text = RenderStartup(Load<startscope::v1::Startup>("hostile"), style, true);
+  ExpectGolden("hostile_ascii", text);
+  for (const char c : text) EXPECT_LT(static_cast<unsigned char>(c), 0x80u);
+}
+
+TEST(GoldenForms, HostileTextCannotReachTheTerminal) {
+  const std::string text =
+      RenderStartup(Load<startscope::v1::Startup>("hostile"), Width(100), true);
+  EXPECT_EQ(text.find('\x1b'), std::string::npos);
+  EXPECT_EQ(text.find("\u202e"), std::string::npos);
+}
+
+TEST(GoldenForms, WatchLines) {
+  setenv("TZ", "UTC", 1);
+  std::string text = WatchHeading(Width(100));
+  for (const char* name : {"glibc_hello", "killed", "unperturbed", "hostile", "degraded"}) {
+    text += WatchLine(Load<startscope::v1::Startup>(name), Width(100));
+  }
+  ExpectGolden("watch_lines", text);
+  ExpectNoLineWiderThan(100, text);
+}
+
+TEST(GoldenForms, Status) {
+  const auto status = Load<startscope::v1::GetStatusResponse>("status");
+  EXPECT_EQ(UnhealthyReason(status), "");
+  ExpectGolden("status", RenderStatus(status, Width(100)));
+}
+
+TEST(Status, WithoutBtfTheDaemonIsUnhealthy) {
+  auto status = Load<startscope::v1::GetStatusResponse>("status");
+  status.mutable_kernel()->mutable_features(0)->set_available(false);
+  EXPECT_NE(UnhealthyReason(status), "");
+  EXPECT_NE(RenderStatus(status, Width(100)).find("unhealthy"), std::string::npos);
+}
+
+TEST(Status, WithNoProbeLeftTheDaemonIsUnhealthy) {
+  auto status = Load<startscope::v1::GetStatusResponse>("status");
+  for (auto& probe : *status.mutable_probes()) {
+    probe.set_state(startscope::v1::PROBE_STATE_UNAVAILABLE);
+  }
+  EXPECT_NE(UnhealthyReason(status), "");
+}
+
+}  // namespace
+}  // namespace startscope

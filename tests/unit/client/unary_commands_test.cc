@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/client/client_program.h"
+#include "tests/unit/client/fake_daemon.h"
+
+namespace startscope {
+namespace {
+
+using startscope::v1::ListStartupsRequest;
+using startscope::v1::ListStartupsResponse;
+using startscope::v1::Startup;
+using testing::HasSubstr;
+
+class UnaryCommands : public testing::Test {
+ protected:
+  // Keeps `count` startups, newest first, and serves them in pages of at most two.
+  void Keep(int count) {
+    for (int i = count; i > 0; --i) kept_.push_back(SampleStartup(10 * i, "/bin/sample"));
+    daemon_.service.on_list = [this](const ListStartupsRequest& request,
+                                     ListStartupsResponse* response) {
+      requests_.push_back(request);
+      size_t at = request.page_token().empty() ? 0 : std::stoul(request.page_token());
+      const size_t size = std::min<size_t>(2, request.page_size());
+      for (size_t i = 0; i < size && at < kept_.size(); ++i) {
+        *response->add_startups() = kept_[at++];
+      }
+      if (at < kept_.size()) response->set_next_page_token(std::to_string(at));
+      return grpc::Status::OK;
+    };
+    daemon_.service.on_get = [this](const std::string& id, Startup* startup) {
+      for (const Startup& candidate : kept_) {
+        if (candidate.startup_id() == id) {
+          *startup = candidate;
+          return grpc::Status::OK;
+        }
+      }
+      return grpc::Status(grpc::StatusCode::NOT_FOUND, "no startup " + id);
+    };
+  }
+  ClientResult Client(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {"--address", daemon_.address()});
+    return RunClient(arguments);
+  }
+
+  std::vector<Startup> kept_;
+  std::vector<ListStartupsRequest> requests_;
+  FakeDaemon daemon_;
+};
+
+TEST_F(UnaryCommands, ListFollowsPagesToTheEnd) {
+  Keep(5);
+  const ClientResult result = Client({"list"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(std::count(result.out.begin(), result.out.end(), '\n'), 6) << result.out;
+  EXPECT_LT(result.out.find("50-5000-1"), result.out.find("10-5000-1"));
+}
+
+TEST_F(UnaryCommands, ListStopsAtItsLimit) {
+  Keep(5);
+  const ClientResult result = Client({"list", "--limit", "3", "--format", "json"});
+  EXPECT_EQ(std::count(result.out.begin(), result.out.end(), '\n'), 3);
+  EXPECT_EQ(requests_.back().page_size(), 1);
+}
+
+TEST_F(UnaryCommands, ListPassesItsFilterWithEveryPage) {
+  Keep(3);
+  Client({"list", "--comm", "sample"});
+  ASSERT_EQ(requests_.size(), 2u);
+  EXPECT_EQ(requests_[0].allow(0).comm(0), "sample");
+  EXPECT_EQ(requests_[1].allow(0).comm(0), "sample");
+}
+
+TEST_F(UnaryCommands, AnEmptyListIsNoError) {
+  Keep(0);
+  const ClientResult result = Client({"list"});
+  EXPECT_EQ(result.code, 0);
+  EXPECT_EQ(result.out, "");
+  EXPECT_THAT(result.err, HasSubstr("no startup matches"));
+}
+
+TEST_F(UnaryCommands, ShowFindsAWholeId) {
+  Keep(3);
+  const ClientResult result = Client({"show", "20-5000-1"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("id: 20-5000-1"));
+}
+
+TEST_F(UnaryCommands, ShowFindsTheUniqueBeginOfAnId) {
+  Keep(3);
+  EXPECT_THAT(Client({"show", "2"}).out, HasSubstr("id: 20-5000-1"));
+}
+
+TEST_F(UnaryCommands, ShowLastIsTheNewest) {
+  Keep(3);
+  EXPECT_THAT(Client({"show", "last"}).out, HasSubstr("id: 30-5000-1"));
+}
+
+TEST_F(UnaryCommands, ShowNamesTheCandidatesOfAnAmbiguousId) {
+  Keep(12);
+  const ClientResult result = Client({"show", "1"});
+  EXPECT_EQ(result.code, 6);
+  EXPECT_THAT(result.err, HasSubstr("100-5000-1"));
+  EXPECT_THAT(result.err, HasSubstr("10-5000-1"));
+}
+
+TEST_F(UnaryCommands, ShowOfAnUnknownIdIsNotFound) {
+  Keep(3);
+  const ClientResult result = Client({"show", "999-x"});
+  EXPECT_EQ(result.code, 6);
+  EXPECT_THAT(result.err, HasSubstr("999-x"));
+}
+
+TEST_F(UnaryCommands, StatusOfAHealthyDaemonIsZero) {
+  daemon_.service.on_status = [](startscope::v1::GetStatusResponse* response) {
+    response->set_version("9.9");
+    auto* probe = response->add_probes();
+    probe->set_name("on_mark");
+    probe->set_state(startscope::v1::PROBE_STATE_IDLE);
+    return grpc::Status::OK;
+  };
+  const ClientResult result = Client({"status"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("startscoped 9.9"));
+  EXPECT_THAT(Client({"status", "--format", "json"}).out, HasSubstr("\"PROBE_STATE_IDLE\""));
+}
+
+TEST_F(UnaryCommands, StatusOfADaemonThatCannotMeasureIsNot) {
+  daemon_.service.on_status = [](startscope::v1::GetStatusResponse* response) {
+    auto* feature = response->mutable_kernel()->add_features();
+    feature->set_name("btf");
+    feature->set_detail("CONFIG_DEBUG_INFO_BTF is off");
+    return grpc::Status::OK;
+  };
+  EXPECT_EQ(Client({"status"}).code, 4);
+  EXPECT_THAT(Client({"status", "--format", "json"}).err, HasSubstr("CONFIG_DEBUG_INFO_BTF"));
+}
+
+TEST_F(UnaryCommands, ACallThatFailsNamesTheDaemonAndItsReason) {
+  daemon_.service.on_status = [](startscope::v1::GetStatusResponse*) {
+    return grpc::Status(grpc::StatusCode::PERMISSION_DENIED, "not for you");
+  };
+  const ClientResult result = Client({"status"});
+  EXPECT_EQ(result.code, 4);
+  EXPECT_THAT(result.err, HasSubstr(daemon_.directory()));
+  EXPECT_THAT(result.err, HasSubstr("not for you"));
+}
+
+}  // namespace
+}  // namespace startscope
