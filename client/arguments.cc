@@ -37,7 +37,8 @@ constexpr char kRunFooter[] =
     "  startscope run -n 100 --level phases -- ./hello\n"
     "  startscope run --format json --output start.json -- make -v\n"
     "\n"
-    "Text goes to stderr after the command's own output. With --format json stdout is pure data and\n"
+    "Text goes to stderr after the command's own output. With --format json stdout is pure data "
+    "and\n"
     "the command's stdout moves to stderr, unless --output names a file. With -n above 1 the\n"
     "command's output is discarded unless --show-output is given.";
 
@@ -47,7 +48,8 @@ constexpr char kWatchFooter[] =
     "  startscope watch --exe /usr/sbin/nginx --verbose --limit 1\n"
     "  startscope watch --cgroup system.slice --duration 60 --format json\n"
     "\n"
-    "Options that select are combined with AND, repeated values of one with OR. Ctrl-C ends the watch.\n"
+    "Options that select are combined with AND, repeated values of one with OR. Ctrl-C ends the "
+    "watch.\n"
     "A ! after the outcome marks a startup with warnings; --verbose shows them.";
 
 template <typename Enum>
@@ -82,8 +84,8 @@ void AddMeasure(CLI::App& app, MeasureOptions& options) {
       ->option_text("phases|objects");
   app.add_option("--precision", options.precision,
                  "exact, or unperturbed: no breakpoints in the program, fault counts untouched")
-      ->transform(Choice<Precision>(
-          {{"exact", PRECISION_EXACT}, {"unperturbed", PRECISION_UNPERTURBED}}))
+      ->transform(
+          Choice<Precision>({{"exact", PRECISION_EXACT}, {"unperturbed", PRECISION_UNPERTURBED}}))
       ->option_text("exact|unperturbed");
   app.add_option("--until", options.until, "What ends a startup")
       ->transform(Choice<Until>({{"main", UNTIL_MAIN}, {"exit", UNTIL_EXIT}}))
@@ -112,7 +114,8 @@ struct FilterValues {
 
 // One value per use of the option, so that what follows it is not swallowed.
 void AddFilter(CLI::App& app, FilterValues& values) {
-  app.add_option("--exe", values.executables, "Executable's absolute path, or a pattern with * and ?")
+  app.add_option("--exe", values.executables,
+                 "Executable's absolute path, or a pattern with * and ?")
       ->allow_extra_args(false)
       ->check([](const std::string& path) {
         const bool usable = !path.empty() && (path[0] == '/' || path[0] == '*');
@@ -151,7 +154,8 @@ void SetUp(CLI::App& app, const char* footer) {
 }
 
 ParseStop UsageError(const std::string& what, const std::string& command) {
-  const std::string help = command.empty() ? "startscope --help" : "startscope " + command + " --help";
+  const std::string help =
+      command.empty() ? "startscope --help" : "startscope " + command + " --help";
   return {kExitUsage, "startscope: " + what + "\nTry '" + help + "'.\n"};
 }
 
@@ -180,7 +184,8 @@ std::variant<ParsedCommand, ParseStop> ParseArguments(const std::vector<std::str
   AddMeasure(*run_app, run.measure);
   run_app->add_option("-o,--output", run.output_file, "Write the result to this file")
       ->option_text("FILE");
-  run_app->add_flag("--show-output", run.show_output, "With -n: do not discard the command's output");
+  run_app->add_flag("--show-output", run.show_output,
+                    "With -n: do not discard the command's output");
   AddCommon(*run_app, common);
   run_app->prefix_command();
 
@@ -203,7 +208,8 @@ std::variant<ParsedCommand, ParseStop> ParseArguments(const std::vector<std::str
 
   ListOptions list;
   FilterValues list_filter;
-  CLI::App* list_app = app.add_subcommand("list", "List the daemon's recent startups, newest first");
+  CLI::App* list_app =
+      app.add_subcommand("list", "List the daemon's recent startups, newest first");
   SetUp(*list_app, "");
   AddFilter(*list_app, list_filter);
   list_app->add_option("--limit", list.limit, "At most N of them (default 50)")
@@ -218,7 +224,8 @@ std::variant<ParsedCommand, ParseStop> ParseArguments(const std::vector<std::str
   AddCommon(*show_app, common);
 
   StatusOptions status;
-  CLI::App* status_app = app.add_subcommand("status", "Show the daemon's probes, kernel and losses");
+  CLI::App* status_app =
+      app.add_subcommand("status", "Show the daemon's probes, kernel and losses");
   SetUp(*status_app, "");
   AddCommon(*status_app, common);
 

@@ -147,7 +147,8 @@ absl::StatusOr<std::unique_ptr<ChildProcess>> ChildProcess::Prepare(ChildOptions
     got = read(announced.get(), &pid, sizeof(pid));
   } while (got < 0 && errno == EINTR);
   if (pid <= 0) {
-    return ErrnoStatus(-pid, "cannot create a process", "check ulimit -u and the pids cgroup limit");
+    return ErrnoStatus(-pid, "cannot create a process",
+                       "check ulimit -u and the pids cgroup limit");
   }
   child->pid_ = pid;
   child->pid_fd_.Reset(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));

@@ -47,7 +47,8 @@ class ChildProcess {
   ChildProcess& operator=(const ChildProcess&) = delete;
 
   [[nodiscard]] pid_t pid() const { return pid_; }
-  // Lets it execute. Returns 0 when the exec succeeded, otherwise its errno; the child is then gone.
+  // Lets it execute. Returns 0 when the exec succeeded, otherwise its errno; the child is then
+  // gone.
   [[nodiscard]] int Release();
   // Readable once the child has ended.
   [[nodiscard]] int pid_fd() const { return pid_fd_.get(); }

@@ -77,8 +77,7 @@ std::string Absolute(const std::string& path) {
 // The path that execvp would execute; what it skips over on the way decides between 126 and 127.
 std::variant<std::string, Failure> FindInPath(const std::string& name, const std::string& search) {
   std::optional<std::string> refused;
-  for (const std::string& directory :
-       std::vector<std::string>(absl::StrSplit(search, ':'))) {
+  for (const std::string& directory : std::vector<std::string>(absl::StrSplit(search, ':'))) {
     const std::string candidate = directory.empty() ? "./" + name : directory + "/" + name;
     const int error_number = CheckExecutable(candidate);
     if (error_number == 0) return candidate;

@@ -72,8 +72,9 @@ Failure NoDaemon(const std::string& path, int error_number, bool named, bool all
     default:
       remedy = "check the address";
   }
-  return {kExitNoDaemon,
-          ErrnoStatus(error_number, absl::StrCat("no daemon at ", SanitizeText(path, true)), remedy)};
+  return {
+      kExitNoDaemon,
+      ErrnoStatus(error_number, absl::StrCat("no daemon at ", SanitizeText(path, true)), remedy)};
 }
 
 }  // namespace
@@ -159,8 +160,8 @@ Failure Connection::Explain(const grpc::Status& status, bool mid_stream) {
     case grpc::StatusCode::NOT_FOUND:
       return {kExitNotFound, absl::NotFoundError(text)};
     case grpc::StatusCode::UNIMPLEMENTED:
-      return {kExitDaemonFailed, absl::UnimplementedError(absl::StrCat(
-                                     "the ", description_, " cannot do this: ", text))};
+      return {kExitDaemonFailed, absl::UnimplementedError(absl::StrCat("the ", description_,
+                                                                       " cannot do this: ", text))};
     default:
       return {kExitDaemonFailed,
               absl::Status(static_cast<absl::StatusCode>(status.error_code()),

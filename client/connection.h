@@ -24,8 +24,8 @@ struct ConnectionOptions {
   bool allow_private_daemon = true;
 };
 
-// A client's one connection to a daemon, its own private one perhaps. Made and destroyed by the main
-// thread; the stub may be used by any. It does not reconnect.
+// A client's one connection to a daemon, its own private one perhaps. Made and destroyed by the
+// main thread; the stub may be used by any. It does not reconnect.
 class Connection {
  public:
   [[nodiscard]] static std::variant<std::unique_ptr<Connection>, Failure> Open(

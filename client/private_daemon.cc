@@ -37,8 +37,7 @@ constexpr absl::Duration kTerminateTimeout = absl::Seconds(5);
 
 bool IsProgram(const std::string& path) {
   struct stat info {};
-  return stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) &&
-         access(path.c_str(), X_OK) == 0;
+  return stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) && access(path.c_str(), X_OK) == 0;
 }
 
 class SpawnSetup {
@@ -128,8 +127,8 @@ absl::StatusOr<std::unique_ptr<PrivateDaemon>> PrivateDaemon::Start() {
   const std::string serve_flag = absl::StrCat("--serve-fd=", kServedFd);
   char* const argv[] = {const_cast<char*>("startscoped"), const_cast<char*>(serve_flag.c_str()),
                         nullptr};
-  const int error_number = posix_spawn(&daemon->pid_, binary.c_str(), &setup.actions,
-                                       &setup.attributes, argv, environ);
+  const int error_number =
+      posix_spawn(&daemon->pid_, binary.c_str(), &setup.actions, &setup.attributes, argv, environ);
   if (error_number != 0) {
     daemon->pid_ = -1;
     return ErrnoStatus(error_number, absl::StrCat("cannot start ", binary));

@@ -50,7 +50,8 @@ class PrivateDaemon {
   std::string tail_ ABSL_GUARDED_BY(mutex_);
 };
 
-// Where startscoped is: STARTSCOPE_DAEMON, beside this program, ../libexec, ../sbin, /usr/sbin, PATH.
+// Where startscoped is: STARTSCOPE_DAEMON, beside this program, ../libexec, ../sbin, /usr/sbin,
+// PATH.
 [[nodiscard]] absl::StatusOr<std::string> FindDaemonBinary();
 
 }  // namespace startscope

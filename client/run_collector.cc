@@ -25,10 +25,10 @@ bool RunCollector::Add(Startup startup) {
     return static_cast<uint32_t>(candidate.pid) == pid;
   });
   if (run == runs_.rend()) return false;
-  const auto later = std::upper_bound(
-      run->startups.begin(), run->startups.end(), startup, [](const Startup& a, const Startup& b) {
-        return a.begin_boottime_ns() < b.begin_boottime_ns();
-      });
+  const auto later = std::upper_bound(run->startups.begin(), run->startups.end(), startup,
+                                      [](const Startup& a, const Startup& b) {
+                                        return a.begin_boottime_ns() < b.begin_boottime_ns();
+                                      });
   run->startups.insert(later, std::move(startup));
   return true;
 }

@@ -53,8 +53,8 @@ std::string RenderList(const std::vector<startscope::v1::Startup>& startups,
 }  // namespace
 
 int ListCommand(const ListOptions& options) {
-  auto opened = Connection::Open(
-      {.address = options.common.address, .allow_private_daemon = false});
+  auto opened =
+      Connection::Open({.address = options.common.address, .allow_private_daemon = false});
   if (auto* failure = std::get_if<Failure>(&opened)) {
     PrintError(std::string(failure->status.message()));
     return failure->exit_code;
@@ -89,7 +89,8 @@ int ListCommand(const ListOptions& options) {
       if (!written.ok()) break;
     }
   } else if (startups.empty()) {
-    PrintError("no startup matches among those the daemon keeps; they are kept while someone watches");
+    PrintError(
+        "no startup matches among those the daemon keeps; they are kept while someone watches");
   } else {
     written = out.Write(RenderList(startups, DetectTerminal(out.fd(), options.common.color)));
   }

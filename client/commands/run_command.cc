@@ -130,12 +130,14 @@ class RunSession {
     return request;
   }
 
-  // Waits for any of the stream, the signals and `child_fd` (-1: none); true when the child is done.
+  // Waits for any of the stream, the signals and `child_fd` (-1: none); true when the child is
+  // done.
   bool Poll(int child_fd, absl::Time deadline) {
-    const int64_t left = deadline == absl::InfiniteFuture()
-                             ? -1
-                             : std::clamp<int64_t>(absl::ToInt64Milliseconds(deadline - absl::Now()) + 1,
-                                                   0, INT_MAX);
+    const int64_t left =
+        deadline == absl::InfiniteFuture()
+            ? -1
+            : std::clamp<int64_t>(absl::ToInt64Milliseconds(deadline - absl::Now()) + 1, 0,
+                                  INT_MAX);
     pollfd entries[] = {
         {.fd = stream_failure_.has_value() ? -1 : stream_->fd(), .events = POLLIN, .revents = 0},
         {.fd = signals_.fd(), .events = POLLIN, .revents = 0},
@@ -157,8 +159,9 @@ class RunSession {
         return stream_failure_->exit_code == kExitNoDaemon ? kExitNoDaemon : kExitDaemonFailed;
       }
       if (!armed_ && absl::Now() >= deadline) {
-        PrintError(absl::StrCat("the ", connection_.description(),
-                                " did not get its probes ready in time; the command was not executed"));
+        PrintError(
+            absl::StrCat("the ", connection_.description(),
+                         " did not get its probes ready in time; the command was not executed"));
         return kExitDaemonFailed;
       }
     }
@@ -185,9 +188,8 @@ class RunSession {
     while (!stream_failure_.has_value()) {
       const auto completeness = collector_.completeness();
       if (completeness == RunCollector::Completeness::kComplete) return;
-      const absl::Duration patience = completeness == RunCollector::Completeness::kPlausible
-                                          ? kExecChainSettle
-                                          : kGrace;
+      const absl::Duration patience =
+          completeness == RunCollector::Completeness::kPlausible ? kExecChainSettle : kGrace;
       const absl::Time deadline =
           std::min(std::max(last_arrival_, ended_at_) + patience, ended_at_ + kLongestGrace);
       if (absl::Now() >= deadline) return;
@@ -200,11 +202,11 @@ class RunSession {
   void TakeMessages() {
     while (auto event = stream_->Take()) {
       if (const auto* status = std::get_if<grpc::Status>(&*event)) {
-        stream_failure_ =
-            status->ok() ? Failure{kExitConnectionLost,
-                                   absl::UnavailableError(absl::StrCat(
-                                       "the ", connection_.description(), " ended the watch"))}
-                         : connection_.Explain(*status, armed_);
+        stream_failure_ = status->ok()
+                              ? Failure{kExitConnectionLost,
+                                        absl::UnavailableError(absl::StrCat(
+                                            "the ", connection_.description(), " ended the watch"))}
+                              : connection_.Explain(*status, armed_);
         return;
       }
       auto& message = std::get<WatchStartupsResponse>(*event);
@@ -288,11 +290,10 @@ class RunSession {
       }
     }
     if (missing + cut_short == 0) return "";
-    return absl::StrCat("the daemon did not report ",
-                        missing > 0 ? "the start" : "the last image executed", " in ",
-                        missing + cut_short, " of ", FormatCount(collector_.runs().size(), "run"),
-                        " within ", absl::ToInt64Seconds(kGrace),
-                        " s of the end (see startscope status for losses)");
+    return absl::StrCat(
+        "the daemon did not report ", missing > 0 ? "the start" : "the last image executed", " in ",
+        missing + cut_short, " of ", FormatCount(collector_.runs().size(), "run"), " within ",
+        absl::ToInt64Seconds(kGrace), " s of the end (see startscope status for losses)");
   }
 
   const RunOptions& options_;
@@ -322,8 +323,8 @@ int RunCommand(const RunOptions& options) {
     PrintError(std::string(failure->status.message()));
     return failure->exit_code;
   }
-  OutputSink out = OutputSink::ForDescriptor(options.common.format == Format::kJson ? STDOUT_FILENO
-                                                                                    : STDERR_FILENO);
+  OutputSink out = OutputSink::ForDescriptor(
+      options.common.format == Format::kJson ? STDOUT_FILENO : STDERR_FILENO);
   if (!options.output_file.empty()) {
     absl::StatusOr<OutputSink> file = OutputSink::ForFile(options.output_file);
     if (!file.ok()) {

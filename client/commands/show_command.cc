@@ -88,9 +88,9 @@ std::variant<Startup, Failure> Find(Connection& connection, const std::string& i
     }
     for (std::string& candidate : ids) candidate = SanitizeText(candidate, true);
     return Failure{kExitNotFound,
-                   absl::NotFoundError(absl::StrCat("'", SanitizeText(id, true),
-                                                    "' is the begin of several startups: ",
-                                                    absl::StrJoin(ids, ", ")))};
+                   absl::NotFoundError(absl::StrCat(
+                       "'", SanitizeText(id, true),
+                       "' is the begin of several startups: ", absl::StrJoin(ids, ", ")))};
   }
   return Get(connection, ids.front());
 }
@@ -98,8 +98,8 @@ std::variant<Startup, Failure> Find(Connection& connection, const std::string& i
 }  // namespace
 
 int ShowCommand(const ShowOptions& options) {
-  auto opened = Connection::Open(
-      {.address = options.common.address, .allow_private_daemon = false});
+  auto opened =
+      Connection::Open({.address = options.common.address, .allow_private_daemon = false});
   if (auto* failure = std::get_if<Failure>(&opened)) {
     PrintError(std::string(failure->status.message()));
     return failure->exit_code;

@@ -79,8 +79,8 @@ constexpr Named<ProbeState> kProbeStates[] = {
 };
 
 constexpr Named<Libc> kLibcs[] = {
-    {LIBC_GLIBC, "glibc"}, {LIBC_MUSL, "musl"}, {LIBC_NONE, "no libc"}, {LIBC_UNKNOWN, ""},
-    {LIBC_UNSPECIFIED, ""},
+    {LIBC_GLIBC, "glibc"}, {LIBC_MUSL, "musl"},    {LIBC_NONE, "no libc"},
+    {LIBC_UNKNOWN, ""},    {LIBC_UNSPECIFIED, ""},
 };
 
 constexpr Named<Linkage> kLinkages[] = {
@@ -91,7 +91,7 @@ constexpr Named<Linkage> kLinkages[] = {
 };
 
 constexpr Named<Language> kLanguages[] = {
-    {LANGUAGE_C_OR_CPP, "C/C++"}, {LANGUAGE_RUST, "Rust"},  {LANGUAGE_GO, "Go"},
+    {LANGUAGE_C_OR_CPP, "C/C++"}, {LANGUAGE_RUST, "Rust"},    {LANGUAGE_GO, "Go"},
     {LANGUAGE_UNKNOWN, ""},       {LANGUAGE_UNSPECIFIED, ""},
 };
 
@@ -228,7 +228,8 @@ DegradationText DescribeDegradation(DegradationKind kind) {
   for (const Described& entry : kDegradations) {
     if (entry.kind == kind) return {entry.what, entry.advice};
   }
-  return {absl::StrCat("degradation ", static_cast<int>(kind)), "this client is older than its daemon"};
+  return {absl::StrCat("degradation ", static_cast<int>(kind)),
+          "this client is older than its daemon"};
 }
 
 std::string FaultPair(bool has_minor, uint64_t minor, bool has_major, uint64_t major,

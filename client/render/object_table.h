@@ -12,7 +12,8 @@
 namespace startscope {
 
 // The mapped objects of a startup, costliest first: eight at most, the others in one row, and what
-// belongs to none in another, so that the faults add up. Empty when none are known. A pure function.
+// belongs to none in another, so that the faults add up. Empty when none are known. A pure
+// function.
 [[nodiscard]] std::string RenderObjectTable(const startscope::v1::Startup& startup,
                                             const TerminalStyle& terminal);
 

@@ -24,7 +24,7 @@ using startscope::v1::Startup;
 constexpr int kIndent = 2;
 constexpr int kWideBar = 16;
 constexpr int kNarrowBar = 8;
-constexpr int kMinWidthForWideBar = 96;
+constexpr int kMinWidthForWideBar = 112;
 constexpr int kMinWidthForBar = 72;
 constexpr char kDetailsTitle[] = "where the time went";
 
@@ -97,14 +97,12 @@ std::string RenderPhaseTable(const Startup& startup, const TerminalStyle& termin
                                  FormatDuration(slice.duration_ns(), glyphs),
                                  FormatShare(slice.duration_ns(), startup.total_ns())};
       if (with_bar) {
-        cells.emplace_back(
-            Bar(slice.duration_ns(), startup.total_ns(), bar_width, terminal.utf8),
-            TextStyle::kBar);
+        cells.emplace_back(Bar(slice.duration_ns(), startup.total_ns(), bar_width, terminal.utf8),
+                           TextStyle::kBar);
       }
-      cells.emplace_back(
-          FaultPair(slice.has_minor_faults(), slice.minor_faults(), slice.has_major_faults(),
-                    slice.major_faults(), glyphs),
-          slice.major_faults() > 0 ? TextStyle::kWarning : TextStyle::kPlain);
+      cells.emplace_back(FaultPair(slice.has_minor_faults(), slice.minor_faults(),
+                                   slice.has_major_faults(), slice.major_faults(), glyphs),
+                         slice.major_faults() > 0 ? TextStyle::kWarning : TextStyle::kPlain);
       if (with_details) cells.emplace_back(WhereTimeWent(slice, terminal, room));
       add_row(std::move(cells));
       for (const auto& mark : slice.sub_marks()) {
@@ -118,12 +116,11 @@ std::string RenderPhaseTable(const Startup& startup, const TerminalStyle& termin
                                ""};
     if (with_bar) total.emplace_back("");
     const auto& faults = startup.faults();
-    total.emplace_back(FaultPair(faults.has_minor(), faults.minor(), faults.has_major(),
-                                 faults.major(), glyphs),
-                       TextStyle::kBold);
+    total.emplace_back(
+        FaultPair(faults.has_minor(), faults.minor(), faults.has_major(), faults.major(), glyphs),
+        TextStyle::kBold);
     if (with_details && faults.has_fault_ns()) {
-      const std::string text =
-          absl::StrCat("faults ", FormatDuration(faults.fault_ns(), glyphs));
+      const std::string text = absl::StrCat("faults ", FormatDuration(faults.fault_ns(), glyphs));
       total.emplace_back(DisplayWidth(text) <= room ? text : "");
     }
     add_row(std::move(total));

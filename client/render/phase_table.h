@@ -11,8 +11,8 @@
 
 namespace startscope {
 
-// The phases of a startup as a table that fits the terminal: a narrow one loses the bars first, then
-// the details of where the time went. A pure function.
+// The phases of a startup as a table that fits the terminal: a narrow one loses the bars first,
+// then the details of where the time went. A pure function.
 [[nodiscard]] std::string RenderPhaseTable(const startscope::v1::Startup& startup,
                                            const TerminalStyle& terminal);
 

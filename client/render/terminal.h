@@ -40,7 +40,8 @@ enum class TextStyle : uint8_t { kPlain, kBold, kDim, kBar, kWarning };
                                  const TerminalStyle& terminal);
 
 // The style for text written to `fd`: colour only on a terminal unless forced, never with NO_COLOR;
-// UTF-8 by the locale; as wide as the terminal, COLUMNS, or 100. Call setlocale(LC_CTYPE, "") first.
+// UTF-8 by the locale; as wide as the terminal, COLUMNS, or 100. Call setlocale(LC_CTYPE, "")
+// first.
 [[nodiscard]] TerminalStyle DetectTerminal(int fd, ColorChoice choice);
 
 }  // namespace startscope

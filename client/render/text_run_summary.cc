@@ -101,10 +101,9 @@ std::string PhaseSpreads(const ImageRuns& runs, const TerminalStyle& terminal) {
 }
 
 std::string Extremes(const ImageRuns& runs, const TerminalStyle& terminal) {
-  const auto [fastest, slowest] =
-      std::minmax_element(runs.begin(), runs.end(), [](const auto& a, const auto& b) {
-        return a.second->total_ns() < b.second->total_ns();
-      });
+  const auto [fastest, slowest] = std::minmax_element(
+      runs.begin(), runs.end(),
+      [](const auto& a, const auto& b) { return a.second->total_ns() < b.second->total_ns(); });
   const auto item = [&](const char* name, const auto& run) {
     return absl::StrCat(name, " run ", run.first, " in ",
                         FormatDuration(run.second->total_ns(), terminal.glyphs));
@@ -169,10 +168,10 @@ std::string RenderRunSummary(const std::vector<std::vector<Startup>>& runs,
       if (image < runs[run].size()) same.emplace_back(run + 1, &runs[run][image]);
     }
     const Startup& first = *same.front().second;
-    absl::StrAppend(
-        &text, Styled(ShortName(first.process(), terminal.utf8), TextStyle::kBold, terminal), " ",
-        terminal.glyphs.dot, " ", RuntimeName(first.runtime(), terminal.utf8), " ",
-        terminal.glyphs.dot, " ", FormatCount(same.size(), "run"), "\n");
+    absl::StrAppend(&text,
+                    Styled(ShortName(first.process(), terminal.utf8), TextStyle::kBold, terminal),
+                    " ", terminal.glyphs.dot, " ", RuntimeName(first.runtime(), terminal.utf8), " ",
+                    terminal.glyphs.dot, " ", FormatCount(same.size(), "run"), "\n");
     text += PhaseSpreads(same, terminal);
     text += Extremes(same, terminal);
     text += Outcomes(same, runs.size(), terminal);

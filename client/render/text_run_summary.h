@@ -27,8 +27,8 @@ struct Spread {
 // `values` may be in any order and must not be empty.
 [[nodiscard]] Spread SpreadOf(std::vector<uint64_t> values);
 
-// Many runs of one command, each with its startups in order: per image of the command a table of the
-// phases' spreads, the fastest and slowest run, and how the runs ended. A pure function.
+// Many runs of one command, each with its startups in order: per image of the command a table of
+// the phases' spreads, the fastest and slowest run, and how the runs ended. A pure function.
 [[nodiscard]] std::string RenderRunSummary(
     const std::vector<std::vector<startscope::v1::Startup>>& runs, const TerminalStyle& terminal);
 

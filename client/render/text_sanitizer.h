@@ -18,9 +18,10 @@ struct DecodedCodePoint {
 // The code point that starts at `at`, which is inside `text`.
 [[nodiscard]] DecodedCodePoint DecodeUtf8(const std::string& text, size_t at);
 
-// `text` made safe for a terminal, without loss: control characters, ESC, bidirectional overrides and
-// other invisible characters appear as \xHH or \u{H…}, invalid UTF-8 as \xHH. Without `utf8`, every
-// character beyond ASCII is escaped too. The daemon's own \xHH escapes pass through as they are.
+// `text` made safe for a terminal, without loss: control characters, ESC, bidirectional overrides
+// and other invisible characters appear as \xHH or \u{H…}, invalid UTF-8 as \xHH. Without `utf8`,
+// every character beyond ASCII is escaped too. The daemon's own \xHH escapes pass through as they
+// are.
 [[nodiscard]] std::string SanitizeText(const std::string& text, bool utf8);
 
 }  // namespace startscope

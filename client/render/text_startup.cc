@@ -23,8 +23,8 @@ constexpr int kIndent = 2;
 
 std::string Header(const Startup& startup, const TerminalStyle& terminal) {
   const std::string separator = absl::StrCat(" ", terminal.glyphs.dot, " ");
-  const std::string name =
-      absl::StrCat(ShortName(startup.process(), terminal.utf8), " (pid ", startup.process().pid(), ")");
+  const std::string name = absl::StrCat(ShortName(startup.process(), terminal.utf8), " (pid ",
+                                        startup.process().pid(), ")");
   const std::string outcome = OutcomePhrase(startup, terminal.glyphs);
   const bool fine = startup.outcome() == startscope::v1::OUTCOME_REACHED ||
                     startup.outcome() == startscope::v1::OUTCOME_REPLACED;
@@ -37,9 +37,9 @@ std::string Header(const Startup& startup, const TerminalStyle& terminal) {
       between[1] = break_line;
     }
   }
-  return absl::StrCat(
-      Styled(name, TextStyle::kBold, terminal), between[0], runtime, between[1],
-      Styled(outcome, fine ? TextStyle::kBold : TextStyle::kWarning, terminal), "\n");
+  return absl::StrCat(Styled(name, TextStyle::kBold, terminal), between[0], runtime, between[1],
+                      Styled(outcome, fine ? TextStyle::kBold : TextStyle::kWarning, terminal),
+                      "\n");
 }
 
 std::string Identity(const Startup& startup, const TerminalStyle& terminal) {
@@ -132,9 +132,9 @@ std::string Boundaries(const Startup& startup, const TerminalStyle& terminal) {
 std::string KernelCount(const Startup& startup, const TerminalStyle& terminal) {
   const auto& faults = startup.faults();
   if (!faults.has_kernel_minor() && !faults.has_kernel_major()) return "";
-  const std::string kernel = FaultPair(faults.has_kernel_minor(), faults.kernel_minor(),
-                                       faults.has_kernel_major(), faults.kernel_major(),
-                                       terminal.glyphs);
+  const std::string kernel =
+      FaultPair(faults.has_kernel_minor(), faults.kernel_minor(), faults.has_kernel_major(),
+                faults.kernel_major(), terminal.glyphs);
   const bool comparable = faults.has_minor() && faults.has_major() && faults.has_kernel_minor() &&
                           faults.has_kernel_major();
   const bool equal = comparable && faults.minor() == faults.kernel_minor() &&
@@ -150,9 +150,9 @@ std::string Observer(const Startup& startup, const TerminalStyle& terminal) {
   std::vector<std::string> items = {FormatCount(observer.probe_hits(), "probe hit"),
                                     FormatCount(observer.records(), "record")};
   if (observer.has_estimated_cost_ns()) {
-    items.push_back(absl::StrCat("+", FormatDuration(observer.estimated_cost_ns(), terminal.glyphs),
-                                 " (", FormatShare(observer.estimated_cost_ns(), startup.total_ns()),
-                                 ")"));
+    items.push_back(
+        absl::StrCat("+", FormatDuration(observer.estimated_cost_ns(), terminal.glyphs), " (",
+                     FormatShare(observer.estimated_cost_ns(), startup.total_ns()), ")"));
   } else {
     items.push_back(absl::StrCat("cost ", terminal.glyphs.unmeasured));
   }

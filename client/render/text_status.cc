@@ -39,10 +39,10 @@ std::string Probes(const GetStatusResponse& status, const TerminalStyle& termina
   Table table({{"probe"}, {"state"}, {"attached to", Align::kRight}, {""}}, kIndent);
   for (const ProbeStatus& probe : status.probes()) {
     const bool available = probe.state() != startscope::v1::PROBE_STATE_UNAVAILABLE;
-    table.AddRow({SanitizeText(probe.name(), terminal.utf8),
-                  Cell(ProbeStateName(probe.state()),
-                       available ? TextStyle::kPlain : TextStyle::kWarning),
-                  absl::StrCat(probe.attachments()), SanitizeText(probe.detail(), terminal.utf8)});
+    table.AddRow(
+        {SanitizeText(probe.name(), terminal.utf8),
+         Cell(ProbeStateName(probe.state()), available ? TextStyle::kPlain : TextStyle::kWarning),
+         absl::StrCat(probe.attachments()), SanitizeText(probe.detail(), terminal.utf8)});
   }
   return table.empty() ? "" : table.Render(terminal);
 }
@@ -51,11 +51,10 @@ std::string Losses(const GetStatusResponse& status, const TerminalStyle& termina
   Table table({{"stage"}, {"produced", Align::kRight}, {"lost", Align::kRight}, {"", Align::kLeft}},
               kIndent);
   for (const auto& loss : status.losses()) {
-    table.AddRow({LossStageName(loss.stage()), absl::StrCat(loss.produced()),
-                  Cell(absl::StrCat(loss.lost()),
-                       loss.lost() > 0 ? TextStyle::kWarning : TextStyle::kPlain),
-                  loss.knob().empty() ? ""
-                                      : "raise with " + SanitizeText(loss.knob(), terminal.utf8)});
+    table.AddRow(
+        {LossStageName(loss.stage()), absl::StrCat(loss.produced()),
+         Cell(absl::StrCat(loss.lost()), loss.lost() > 0 ? TextStyle::kWarning : TextStyle::kPlain),
+         loss.knob().empty() ? "" : "raise with " + SanitizeText(loss.knob(), terminal.utf8)});
   }
   return table.empty() ? "" : table.Render(terminal);
 }
@@ -70,12 +69,11 @@ std::string Images(const GetStatusResponse& status, const TerminalStyle& termina
     for (const std::string& mark : image.marks()) {
       marks.push_back(SanitizeText(mark, terminal.utf8));
     }
-    table.AddRow(
-        {CutLeft(path, terminal.width / 2, terminal.glyphs.ellipsis),
-         RuntimeName(image.runtime(), terminal.utf8),
-         image.error().empty()
-             ? Cell(absl::StrJoin(marks, ", "))
-             : Cell(SanitizeText(image.error(), terminal.utf8), TextStyle::kWarning)});
+    table.AddRow({CutLeft(path, terminal.width / 2, terminal.glyphs.ellipsis),
+                  RuntimeName(image.runtime(), terminal.utf8),
+                  image.error().empty()
+                      ? Cell(absl::StrJoin(marks, ", "))
+                      : Cell(SanitizeText(image.error(), terminal.utf8), TextStyle::kWarning)});
   }
   std::string text = table.empty() ? "" : table.Render(terminal);
   if (shown < status.images_size()) {
@@ -130,14 +128,13 @@ std::string RenderStatus(const GetStatusResponse& status, const TerminalStyle& t
     text += RenderItems("cost", {absl::StrCat(terminal.glyphs.unmeasured, " (not calibrated)")},
                         terminal);
   }
-  for (const std::string& section :
-       {KernelFeatures(status, terminal), Probes(status, terminal), Losses(status, terminal),
-        Images(status, terminal)}) {
+  for (const std::string& section : {KernelFeatures(status, terminal), Probes(status, terminal),
+                                     Losses(status, terminal), Images(status, terminal)}) {
     if (!section.empty()) absl::StrAppend(&text, "\n", section);
   }
   if (const std::string reason = UnhealthyReason(status); !reason.empty()) {
-    absl::StrAppend(&text, "\n", Styled("unhealthy: ", TextStyle::kWarning, terminal),
-                    safe(reason), "\n");
+    absl::StrAppend(&text, "\n", Styled("unhealthy: ", TextStyle::kWarning, terminal), safe(reason),
+                    "\n");
   }
   return text;
 }

@@ -43,10 +43,10 @@ std::string Line(const Fields& fields, const TerminalStyle& terminal) {
   const std::string gap(kGaps, ' ');
   const std::string& ellipsis = terminal.glyphs.ellipsis;
   const int name_width = NameWidth(terminal);
-  std::string line = absl::StrCat(
-      PadRight(fields.time, kTimeWidth), gap, PadLeft(fields.pid, kPidWidth), gap,
-      PadRight(CutLeft(fields.name, name_width, ellipsis), name_width), gap,
-      PadLeft(fields.total, kTotalWidth), gap);
+  std::string line =
+      absl::StrCat(PadRight(fields.time, kTimeWidth), gap, PadLeft(fields.pid, kPidWidth), gap,
+                   PadRight(CutLeft(fields.name, name_width, ellipsis), name_width), gap,
+                   PadLeft(fields.total, kTotalWidth), gap);
   if (terminal.width >= kMinWidthForPhase) {
     absl::StrAppend(&line, PadRight(CutRight(fields.phase, kPhaseWidth, ellipsis), kPhaseWidth),
                     gap);
@@ -92,8 +92,8 @@ std::string WatchLine(const Startup& startup, const TerminalStyle& terminal) {
     fields.phase = absl::StrCat(PhaseName(longest->phase()), " ",
                                 FormatShare(longest->duration_ns(), startup.total_ns()));
   }
-  fields.faults = FaultPair(faults.has_minor(), faults.minor(), faults.has_major(), faults.major(),
-                            glyphs);
+  fields.faults =
+      FaultPair(faults.has_minor(), faults.minor(), faults.has_major(), faults.major(), glyphs);
   fields.outcome = OutcomeWord(startup);
   if (!startup.degradations().empty()) fields.outcome += " !";
   const std::string line = Line(fields, terminal);

@@ -124,8 +124,9 @@ TEST(Arguments, CommonOptionsMayStandBeforeOrAfterTheSubcommand) {
 }
 
 TEST(Arguments, RepeatedFiltersAccumulate) {
-  const auto watch = Parsed<WatchOptions>({"watch", "--exe", "/bin/a", "--exe", "/b/*", "--uid", "0",
-                                           "--pid", "7", "--cgroup", "system.slice", "--comm", "x"});
+  const auto watch =
+      Parsed<WatchOptions>({"watch", "--exe", "/bin/a", "--exe", "/b/*", "--uid", "0", "--pid", "7",
+                            "--cgroup", "system.slice", "--comm", "x"});
   EXPECT_THAT(watch.filter.executable(), ElementsAre("/bin/a", "/b/*"));
   EXPECT_THAT(watch.filter.uid(), ElementsAre(0u));
   EXPECT_THAT(watch.filter.pid(), ElementsAre(7u));

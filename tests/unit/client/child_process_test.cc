@@ -94,8 +94,7 @@ TEST_F(Child, ExecutesNothingBeforeItsRelease) {
 TEST_F(Child, IsTheProcessThatWasPrepared) {
   const std::string file = Path("pid");
   auto child = Shell("echo $$ $PPID > " + file);
-  const std::string expected =
-      std::to_string(child->pid()) + " " + std::to_string(getpid()) + "\n";
+  const std::string expected = std::to_string(child->pid()) + " " + std::to_string(getpid()) + "\n";
   Finish(*child);
   EXPECT_EQ(Read(file), expected);
 }
@@ -161,8 +160,8 @@ TEST_F(Child, InheritsOnlyWhatWasMeantToBeInherited) {
     // Opening a FIFO for writing waits for the reader, so cat is certainly running now.
     std::ofstream writer(fifo);
     std::string theirs;
-    for (const auto& entry : std::filesystem::directory_iterator(
-             "/proc/" + std::to_string(child->pid()) + "/fd")) {
+    for (const auto& entry :
+         std::filesystem::directory_iterator("/proc/" + std::to_string(child->pid()) + "/fd")) {
       const int fd = std::stoi(entry.path().filename());
       std::error_code error;
       const auto target = std::filesystem::read_symlink(entry.path(), error).string();

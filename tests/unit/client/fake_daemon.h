@@ -37,7 +37,8 @@ class ScriptedService final : public startscope::v1::StartupService::Service {
   grpc::Status WatchStartups(grpc::ServerContext* context,
                              const startscope::v1::WatchStartupsRequest* request,
                              WatchWriter* writer) override;
-  grpc::Status ListStartups(grpc::ServerContext*, const startscope::v1::ListStartupsRequest* request,
+  grpc::Status ListStartups(grpc::ServerContext*,
+                            const startscope::v1::ListStartupsRequest* request,
                             startscope::v1::ListStartupsResponse* response) override;
   grpc::Status GetStartup(grpc::ServerContext*, const startscope::v1::GetStartupRequest* request,
                           startscope::v1::Startup* startup) override;
@@ -74,7 +75,8 @@ class FakeDaemon {
 };
 
 [[nodiscard]] startscope::v1::WatchStartupsResponse ArmedMessage();
-[[nodiscard]] startscope::v1::WatchStartupsResponse FinishedMessage(startscope::v1::Startup startup);
+[[nodiscard]] startscope::v1::WatchStartupsResponse FinishedMessage(
+    startscope::v1::Startup startup);
 // A startup that reached main, with two phases.
 [[nodiscard]] startscope::v1::Startup SampleStartup(uint32_t pid, const std::string& executable);
 // Returns when the client has ended its watch.

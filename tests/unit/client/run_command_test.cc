@@ -198,8 +198,7 @@ TEST_F(RunCommand, ManyRunsShareOneWatchAndEndInASummary) {
     WaitForCancel(writer);
     return grpc::Status::OK;
   };
-  const ClientResult result =
-      Run({"-n", "4", "--", "sh", "-c", "echo noise; echo $$ > " + fifo});
+  const ClientResult result = Run({"-n", "4", "--", "sh", "-c", "echo noise; echo $$ > " + fifo});
   EXPECT_EQ(result.code, 0) << result.err;
   EXPECT_EQ(result.out, "");
   EXPECT_EQ(watches, 1);
@@ -266,8 +265,9 @@ TEST_F(RunCommand, ADaemonThatDiesMeanwhileLeavesTheCommandAlone) {
 
 TEST_F(RunCommand, ATerminationSignalIsPassedOnToTheCommand) {
   ServeOneStartup(startscope::v1::OUTCOME_KILLED);
-  ClientProgram client({"--address", daemon_.address(), "run", "--", "sh", "-c",
-                        "trap 'echo caught; exit 3' TERM; echo started; while :; do sleep 0.02; done"});
+  ClientProgram client(
+      {"--address", daemon_.address(), "run", "--", "sh", "-c",
+       "trap 'echo caught; exit 3' TERM; echo started; while :; do sleep 0.02; done"});
   ASSERT_TRUE(client.WaitForOutput("started"));
   client.Signal(SIGTERM);
   const ClientResult result = client.Finish();

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The startscope authors
 
-#include "client/render/text_run_summary.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include "client/render/text_run_summary.h"
 
 namespace startscope {
 namespace {
@@ -49,8 +49,8 @@ TEST(Spread, P95IsTheNearestRank) {
 }
 
 TEST(RunSummary, NamesFastestAndSlowestRunByTheirNumber) {
-  const std::string text = RenderRunSummary(
-      {{Hello(100, 300)}, {Hello(100, 100)}, {Hello(100, 900)}}, TerminalStyle{});
+  const std::string text =
+      RenderRunSummary({{Hello(100, 300)}, {Hello(100, 100)}, {Hello(100, 900)}}, TerminalStyle{});
   EXPECT_THAT(text, HasSubstr("fastest run 2 in 200 ns · slowest run 3 in 1.00 µs"));
   EXPECT_THAT(text, HasSubstr("3 runs"));
 }

@@ -22,7 +22,11 @@ TEST(TextSanitizer, LineBreaksAndDeleteAreEscaped) {
   EXPECT_EQ(Safe("a\nb\rc\td\x7f"), "a\\x0ab\\x0dc\\x09d\\x7f");
 }
 
-TEST(TextSanitizer, C1ControlsAreEscaped) { EXPECT_EQ(Safe("\xc2\x9b" "31m"), "\\u{9b}31m"); }
+TEST(TextSanitizer, C1ControlsAreEscaped) {
+  EXPECT_EQ(Safe("\xc2\x9b"
+                 "31m"),
+            "\\u{9b}31m");
+}
 
 TEST(TextSanitizer, BidirectionalControlsAreEscaped) {
   for (const char* text : {"\u200e", "\u200f", "\u202a", "\u202e", "\u2066", "\u2069"}) {

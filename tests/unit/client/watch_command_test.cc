@@ -58,8 +58,8 @@ TEST_F(WatchCommand, PrintsOneLinePerStartupUpToTheLimit) {
 TEST_F(WatchCommand, FiltersReachTheDaemon) {
   Serve(1);
   const ClientResult result =
-      RunClient(Arguments({"--limit", "1", "--exe", "/usr/*", "--uid", "7", "--descendants", "--until",
-                       "exit", "--level", "objects"}));
+      RunClient(Arguments({"--limit", "1", "--exe", "/usr/*", "--uid", "7", "--descendants",
+                           "--until", "exit", "--level", "objects"}));
   ASSERT_EQ(request_.allow_size(), 1);
   EXPECT_EQ(request_.allow(0).executable(0), "/usr/*");
   EXPECT_EQ(request_.allow(0).uid(0), 7u);
