@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+// The gRPC edge over real Unix sockets. Only the capture side is scripted.
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/create_channel_posix.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <fstream>
+#include <memory>
+#include <string>
+
+#include "absl/synchronization/notification.h"
+#include "daemon/serve/grpc_server.h"
+#include "daemon/serve/hub.h"
+#include "daemon/serve/startup_to_proto.h"
+#include "daemon/serve/text_escape.h"
+
+namespace startscope {
+namespace {
+
+using ::testing::ElementsAre;
+
+TEST(TextEscapeTest, KeepsValidUtf8AndEscapesTheRestWithoutLoss) {
+  EXPECT_EQ(EscapeToUtf8("/bin/ls"), "/bin/ls");
+  EXPECT_EQ(EscapeToUtf8("caf\xc3\xa9"), "caf\xc3\xa9");
+  EXPECT_EQ(EscapeToUtf8("a\xff" "b"), "a\\xffb");
+  EXPECT_EQ(EscapeToUtf8("back\\slash"), "back\\x5cslash");
+  EXPECT_EQ(EscapeToUtf8("\xc0\xaf"), "\\xc0\\xaf");          // overlong
+  EXPECT_EQ(EscapeToUtf8("\xed\xa0\x80"), "\\xed\\xa0\\x80");  // surrogate
+}
+
+// The casts of startup_to_proto hold only while the enumerators are the same.
+TEST(EnumTest, ModelAndWireAgree) {
+  EXPECT_EQ(static_cast<int>(Phase::kMain), v1::PHASE_MAIN);
+  EXPECT_EQ(static_cast<int>(Phase::kKernelExec), v1::PHASE_KERNEL_EXEC);
+  EXPECT_EQ(static_cast<int>(BoundarySource::kTracepoint), v1::BOUNDARY_SOURCE_TRACEPOINT);
+  EXPECT_EQ(static_cast<int>(BoundarySource::kFirstFault), v1::BOUNDARY_SOURCE_FIRST_FAULT);
+  EXPECT_EQ(static_cast<int>(BoundarySource::kDebugFileUprobe),
+            v1::BOUNDARY_SOURCE_DEBUG_FILE_UPROBE);
+  EXPECT_EQ(static_cast<int>(MilestoneKind::kExit), v1::MILESTONE_KIND_EXIT);
+  EXPECT_EQ(static_cast<int>(Outcome::kIncomplete), v1::OUTCOME_INCOMPLETE);
+  EXPECT_EQ(static_cast<int>(DegradationKind::kPerturbed), v1::DEGRADATION_KIND_PERTURBED);
+  EXPECT_EQ(static_cast<int>(ObjectKind::kVdso), v1::OBJECT_KIND_VDSO);
+  EXPECT_EQ(static_cast<int>(Level::kFunctions), v1::LEVEL_FUNCTIONS);
+  EXPECT_EQ(static_cast<int>(Precision::kUnperturbed), v1::PRECISION_UNPERTURBED);
+  EXPECT_EQ(static_cast<int>(Libc::kUnknown), v1::LIBC_UNKNOWN);
+  EXPECT_EQ(static_cast<int>(Linkage::kStaticPie), v1::LINKAGE_STATIC_PIE);
+  EXPECT_EQ(static_cast<int>(Language::kUnknown), v1::LANGUAGE_UNKNOWN);
+  EXPECT_EQ(static_cast<int>(LossStage::kSubscriber), v1::LOSS_STAGE_SUBSCRIBER);
+}
+
+TEST(CgroupTest, RecognisesContainersAndPods) {
+  const std::string id(64, 'a');
+  EXPECT_EQ(DescribeCgroupPath("/system.slice/docker-" + id + ".scope").container_id, id);
+  const CgroupInfo pod = DescribeCgroupPath(
+      "/kubepods.slice/kubepods-burstable.slice/"
+      "kubepods-burstable-pod0b7f5bd1_52d0_4f4b_9e0e_2d6f3a1c9d11.slice/cri-containerd-" +
+      id + ".scope");
+  EXPECT_EQ(pod.container_id, id);
+  EXPECT_EQ(pod.pod_uid, "0b7f5bd1-52d0-4f4b-9e0e-2d6f3a1c9d11");
+  EXPECT_EQ(DescribeCgroupPath("/user.slice").container_id, "");
+}
+
+class ScriptedController : public WatchController {
+ public:
+  absl::StatusOr<ArmedWatch> Arm(const WatchSpec& spec) override {
+    last_spec = spec;
+    ++armed;
+    if (!refuse.ok()) return refuse;
+    ArmedWatch watch;
+    watch.mask = 1;
+    watch.boottime_ns = 7;
+    return watch;
+  }
+  void Disarm(WatchMask) override {
+    if (++disarmed == 1) first_disarm.Notify();
+  }
+  DaemonStatus Status() override {
+    DaemonStatus status;
+    status.kernel_release = "test";
+    return status;
+  }
+
+  WatchSpec last_spec;
+  absl::Status refuse;
+  std::atomic<int> armed{0};
+  std::atomic<int> disarmed{0};
+  absl::Notification first_disarm;
+};
+
+std::shared_ptr<Startup> MakeStartup(const std::string& id, uint32_t uid = 0,
+                                     const std::string& executable = "/bin/x") {
+  auto startup = std::make_shared<Startup>();
+  startup->startup_id = id;
+  startup->process.uid = uid;
+  startup->process.euid = uid;
+  startup->process.executable = executable;
+  startup->total_ns = 5;
+  startup->faults.minor = 0;
+  startup->objects.emplace_back();
+  startup->unattributed = Unattributed{};
+  startup->level = Level::kObjects;
+  return startup;
+}
+
+class ServeTest : public ::testing::Test {
+ protected:
+  ServeTest() : hub_({/*queue_items=*/4, /*kept_startups=*/8}, &cgroups_) {
+    char directory[] = "/tmp/serve_test.XXXXXX";
+    directory_ = mkdtemp(directory);
+    chmod(directory_.c_str(), 0755);
+    options_.listen_path = directory_ + "/sock";
+    options_.service.version = "1.2.3";
+    options_.service.heartbeat = absl::Milliseconds(50);
+  }
+  ~ServeTest() override {
+    server_.reset();
+    unlink(options_.listen_path.c_str());
+    rmdir(directory_.c_str());
+  }
+
+  absl::Status StartServer() {
+    auto server = GrpcServer::Start(options_, &hub_, &controller_, nullptr);
+    if (!server.ok()) return server.status();
+    server_ = *std::move(server);
+    return absl::OkStatus();
+  }
+
+  std::unique_ptr<v1::StartupService::Stub> Connect() {
+    return v1::StartupService::NewStub(
+        grpc::CreateChannel("unix://" + options_.listen_path, grpc::InsecureChannelCredentials()));
+  }
+
+  using Reader = grpc::ClientReader<v1::WatchStartupsResponse>;
+  // The next message that is not a heartbeat.
+  static bool Next(Reader* reader, v1::WatchStartupsResponse* message) {
+    while (reader->Read(message)) {
+      if (!message->has_heartbeat()) return true;
+    }
+    return false;
+  }
+
+  std::string directory_;
+  CgroupResolver cgroups_;
+  Hub hub_;
+  ScriptedController controller_;
+  ServerOptions options_;
+  std::unique_ptr<GrpcServer> server_;
+};
+
+TEST_F(ServeTest, SendsArmedFirstThenStartupsWithoutAGap) {
+  ASSERT_TRUE(StartServer().ok());
+  const auto stub = Connect();
+  grpc::ClientContext context;
+  const auto reader = stub->WatchStartups(&context, {});
+  v1::WatchStartupsResponse message;
+  ASSERT_TRUE(reader->Read(&message));
+  EXPECT_EQ(message.armed().daemon_version(), "1.2.3");
+  EXPECT_EQ(message.armed().level(), v1::LEVEL_PHASES);
+  EXPECT_EQ(message.sequence(), 1u);
+  hub_.OnFinished(1, MakeStartup("a"));
+  hub_.OnFinished(2, MakeStartup("another watch's"));
+  hub_.OnFinished(1, MakeStartup("b"));
+  uint64_t sequence = 1;
+  for (const char* id : {"a", "b"}) {
+    do {
+      ASSERT_TRUE(reader->Read(&message));
+      EXPECT_EQ(message.sequence(), ++sequence);
+    } while (message.has_heartbeat());
+    EXPECT_EQ(message.startup_finished().startup_id(), id);
+    EXPECT_EQ(message.startup_finished().objects_size(), 0);  // level PHASES
+    EXPECT_FALSE(message.startup_finished().has_unattributed());
+  }
+  context.TryCancel();
+  EXPECT_EQ(reader->Finish().error_code(), grpc::CANCELLED);
+  controller_.first_disarm.WaitForNotification();
+}
+
+TEST_F(ServeTest, AQuietStreamBeats) {
+  ASSERT_TRUE(StartServer().ok());
+  grpc::ClientContext context;
+  const auto stub = Connect();
+  const auto reader = stub->WatchStartups(&context, {});
+  v1::WatchStartupsResponse message;
+  ASSERT_TRUE(reader->Read(&message));
+  ASSERT_TRUE(reader->Read(&message));
+  EXPECT_TRUE(message.has_heartbeat());
+  context.TryCancel();
+}
+
+TEST_F(ServeTest, WhatAFullQueueDropsIsToldExactly) {
+  auto filter = StartupFilter::Create({}, {}, {0, 0, 0, true});
+  const auto subscriber = hub_.Subscribe(1, *filter, /*progress=*/false);
+  for (int i = 0; i < 10; ++i) hub_.OnFinished(1, MakeStartup(std::to_string(i)));
+  int received = 0;
+  uint64_t lost = 0;
+  while (const auto item = subscriber->Pop(absl::ZeroDuration())) {
+    if (std::holds_alternative<FinishedItem>(*item)) ++received;
+    if (const auto* told = std::get_if<LostItem>(&*item)) lost += told->count;
+  }
+  EXPECT_EQ(received, 4);
+  EXPECT_EQ(lost, 6u);
+  EXPECT_EQ(hub_.dropped(), 6u);
+  hub_.Unsubscribe(subscriber);
+  EXPECT_EQ(hub_.dropped(), 6u);
+}
+
+TEST_F(ServeTest, FiltersByExecutableAndDeny) {
+  v1::WatchStartupsRequest request;
+  request.add_allow()->add_executable("/usr/bin/*");
+  request.add_deny()->add_executable("/usr/bin/git");
+  auto filter = StartupFilter::Create(request.allow(), request.deny(), {0, 0, 0, true});
+  ASSERT_TRUE(filter.ok());
+  EXPECT_TRUE(filter->Matches(*MakeStartup("1", 0, "/usr/bin/ls"), cgroups_));
+  EXPECT_FALSE(filter->Matches(*MakeStartup("1", 0, "/usr/bin/git"), cgroups_));
+  EXPECT_FALSE(filter->Matches(*MakeStartup("1", 0, "/bin/ls"), cgroups_));
+  EXPECT_TRUE(filter->ForKernel(cgroups_).empty());  // paths are no matter of the kernel's
+}
+
+TEST_F(ServeTest, KernelFilterIsTheProductOfTheFieldsOrBroader) {
+  v1::WatchStartupsRequest request;
+  v1::Filter* one = request.add_allow();
+  one->add_pid(1);
+  one->add_pid(2);
+  one->add_uid(1000);
+  auto filter = StartupFilter::Create(request.allow(), {}, {0, 0, 0, true});
+  EXPECT_EQ(filter->ForKernel(cgroups_).size(), 2u);
+  for (uint32_t pid = 3; pid < 40; ++pid) one->add_pid(pid);
+  filter = StartupFilter::Create(request.allow(), {}, {0, 0, 0, true});
+  const auto broad = filter->ForKernel(cgroups_);
+  ASSERT_EQ(broad.size(), 1u);
+  EXPECT_FALSE(broad[0].pid);
+  EXPECT_EQ(broad[0].uid, 1000u);
+}
+
+TEST_F(ServeTest, RefusesRequestsItCannotServeAndSaysWhy) {
+  ASSERT_TRUE(StartServer().ok());
+  const auto stub = Connect();
+  const auto refused = [&](const v1::WatchStartupsRequest& request) {
+    grpc::ClientContext context;
+    const auto reader = stub->WatchStartups(&context, request);
+    v1::WatchStartupsResponse message;
+    EXPECT_FALSE(reader->Read(&message));
+    return reader->Finish();
+  };
+  v1::WatchStartupsRequest pages;
+  pages.set_level(v1::LEVEL_PAGES);
+  EXPECT_EQ(refused(pages).error_code(), grpc::UNIMPLEMENTED);
+  v1::WatchStartupsRequest listen;
+  listen.set_until(v1::UNTIL_LISTEN);
+  EXPECT_EQ(refused(listen).error_code(), grpc::UNIMPLEMENTED);
+  v1::WatchStartupsRequest deadline;
+  deadline.mutable_deadline()->set_seconds(-1);
+  EXPECT_EQ(refused(deadline).error_code(), grpc::INVALID_ARGUMENT);
+  EXPECT_NE(refused(deadline).error_message().find("deadline"), std::string::npos);
+  v1::WatchStartupsRequest relative;
+  relative.add_prepare_executables("ls");
+  EXPECT_EQ(refused(relative).error_code(), grpc::INVALID_ARGUMENT);
+  EXPECT_EQ(controller_.armed, 0);
+  controller_.refuse = absl::ResourceExhaustedError("no slots");
+  EXPECT_EQ(refused({}).error_code(), grpc::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(controller_.disarmed, 0);
+}
+
+TEST_F(ServeTest, ListsNewestFirstInPagesAndGetsOne) {
+  ASSERT_TRUE(StartServer().ok());
+  for (int i = 1; i <= 10; ++i) hub_.OnFinished(1, MakeStartup(std::to_string(i)));
+  const auto stub = Connect();
+  std::vector<std::string> ids;
+  v1::ListStartupsRequest request;
+  request.set_page_size(3);
+  do {
+    grpc::ClientContext context;
+    v1::ListStartupsResponse page;
+    ASSERT_TRUE(stub->ListStartups(&context, request, &page).ok());
+    for (const auto& startup : page.startups()) ids.push_back(startup.startup_id());
+    request.set_page_token(page.next_page_token());
+    hub_.OnFinished(1, MakeStartup("new"));  // must not shift the pages
+  } while (!request.page_token().empty() && ids.size() < 20);
+  EXPECT_THAT(ids, ElementsAre("10", "9", "8", "7", "6", "5"));  // 8 kept, the oldest pushed out
+  v1::GetStartupRequest get;
+  get.set_startup_id("10");
+  grpc::ClientContext found;
+  v1::Startup startup;
+  ASSERT_TRUE(stub->GetStartup(&found, get, &startup).ok());
+  EXPECT_EQ(startup.objects_size(), 1);
+  get.set_startup_id("no such");
+  grpc::ClientContext missing;
+  EXPECT_EQ(stub->GetStartup(&missing, get, &startup).error_code(), grpc::NOT_FOUND);
+}
+
+TEST_F(ServeTest, SocketHasItsModeReplacesAStaleOneAndIsRemoved) {
+  {
+    const UniqueFd stale(socket(AF_UNIX, SOCK_STREAM, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    options_.listen_path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+    ASSERT_EQ(bind(stale.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+  }
+  ASSERT_TRUE(StartServer().ok());
+  struct stat status{};
+  ASSERT_EQ(stat(options_.listen_path.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0660u);
+  Hub other({}, &cgroups_);
+  const auto second = GrpcServer::Start(options_, &other, &controller_, nullptr);
+  EXPECT_EQ(second.status().code(), absl::StatusCode::kAlreadyExists);
+  server_.reset();
+  EXPECT_NE(stat(options_.listen_path.c_str(), &status), 0);
+}
+
+TEST_F(ServeTest, ServesOneConnectionAndTellsItsEnd) {
+  int ends[2];
+  ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+  options_.listen_path.clear();
+  options_.serve_fd = ends[0];
+  absl::Notification ended;
+  auto server = GrpcServer::Start(options_, &hub_, &controller_, [&] { ended.Notify(); });
+  ASSERT_TRUE(server.ok());
+  fcntl(ends[1], F_SETFL, O_NONBLOCK);
+  {
+    const auto stub = v1::StartupService::NewStub(grpc::CreateInsecureChannelFromFd("pair", ends[1]));
+    grpc::ClientContext context;
+    v1::GetStatusResponse status;
+    ASSERT_TRUE(stub->GetStatus(&context, {}, &status).ok());
+    EXPECT_EQ(status.version(), "1.2.3");
+  }
+  ended.WaitForNotification();
+  server->reset();
+}
+
+TEST(VisibilityTest, OthersSeeOnlyTheirOwnAndNothingPrivileged) {
+  const PeerIdentity user{1, 1000, 1000, false};
+  EXPECT_TRUE(MaySee(user, *MakeStartup("1", 1000)));
+  EXPECT_FALSE(MaySee(user, *MakeStartup("1", 0)));
+  auto secure = MakeStartup("1", 1000);
+  secure->process.secure = true;
+  EXPECT_FALSE(MaySee(user, *secure));
+  auto setuid = MakeStartup("1", 1000);
+  setuid->process.euid = 0;
+  EXPECT_FALSE(MaySee(user, *setuid));
+  const PeerIdentity root{1, 0, 0, true};
+  EXPECT_TRUE(MaySee(root, *secure));
+}
+
+TEST(PeerTest, KernelNamesThePeerAndTheRegistryFindsIt) {
+  int ends[2];
+  ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+  const UniqueFd first(ends[0]);
+  const UniqueFd second(ends[1]);
+  const auto identity = ReadPeerIdentity(first.get(), std::nullopt);
+  ASSERT_TRUE(identity.ok());
+  EXPECT_EQ(identity->pid, static_cast<uint32_t>(getpid()));
+  EXPECT_EQ(identity->uid, getuid());
+  PeerRegistry registry;
+  registry.Set(12, *identity);
+  EXPECT_EQ(registry.Find("fd:12")->pid, identity->pid);
+  EXPECT_FALSE(registry.Find("fd:13"));
+  EXPECT_FALSE(registry.Find("ipv4:127.0.0.1:12"));
+}
+
+}  // namespace
+}  // namespace startscope
