@@ -185,6 +185,13 @@ struct ss_rule {
 };
 #define SS_RULE_MAX 64
 
+/* A file by device and inode: key of the map of executables that the daemon knows already. */
+struct ss_file_key {
+  __u64 inode;
+  __u32 dev_major;
+  __u32 dev_minor;
+};
+
 /* In a cookie: reaching this mark means that main is reached. */
 #define SS_COOKIE_ENDS_STARTUP 0x80u
 

@@ -40,7 +40,7 @@ static __always_inline void emit_fault(struct task_struct *task, __u64 address, 
   event->counts_known = BPF_CORE_READ(signal, nr_threads) <= 1;
   event->minor_faults = task->min_flt + BPF_CORE_READ(signal, min_flt);
   event->major_faults = task->maj_flt + BPF_CORE_READ(signal, maj_flt);
-  submit_event(event);
+  submit_event(event, false);
 }
 
 static __always_inline int fault_entry(unsigned long address, unsigned long ip,

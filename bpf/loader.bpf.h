@@ -26,7 +26,7 @@ int on_mark(struct pt_regs *regs) {
     event->ip = regs->ip;
     event->arg0 = regs->di;
     read_counters(task, &event->now);
-    submit_event(event);
+    submit_event(event, false);
   }
   /* A start that is to be unperturbed goes on without this mark, which is another watch's: the record
    * only tells that it was perturbed. */

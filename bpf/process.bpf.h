@@ -263,6 +263,13 @@ static __always_inline void fill_exec_event(struct ss_exec_event *event, struct 
   event->header.size = offsetof(struct ss_exec_event, tail) + used;
 }
 
+static __always_inline bool is_known_file(const struct ss_exec_event *event) {
+  struct ss_file_key key = {.inode = event->exe_inode,
+                            .dev_major = event->exe_dev_major,
+                            .dev_minor = event->exe_dev_minor};
+  return bpf_map_lookup_elem(&known_files, &key);
+}
+
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_process_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm) {
   if (!rule_slots && !tracked_processes) return 0;
@@ -280,7 +287,7 @@ int BPF_PROG(on_process_exec, struct task_struct *task, int old_pid, struct linu
   if (event) {
     fill_exec_event(event, task, bprm, state);
     read_counters(task, &event->now);
-    submit_event(event);
+    submit_event(event, !is_known_file(event));
   }
   state->executed = 1;
   /* Nobody wants this image; the record only ended the one before. */
@@ -301,7 +308,7 @@ int BPF_PROG(on_process_fork, struct task_struct *parent, struct task_struct *ch
     event->child_start_boottime_ns = child->start_boottime;
     event->flags = is_thread ? SS_FORK_THREAD : 0;
     event->pad = 0;
-    submit_event(event);
+    submit_event(event, false);
   }
   if (!is_thread) return 0;
   struct task_state *thread =
@@ -340,7 +347,7 @@ int BPF_PROG(on_process_exit, struct task_struct *task) {
     event->exit_code = BPF_CORE_READ(task, exit_code);
     event->flags = state->executed ? 0 : SS_EXIT_BEFORE_EXEC;
     read_counters(task, &event->now);
-    submit_event(event);
+    submit_event(event, false);
   }
   stop_following(holder);
   return 0;

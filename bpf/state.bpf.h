@@ -67,6 +67,15 @@ struct {
   __type(value, struct ss_rule);
 } rules SEC(".maps");
 
+/* Executables whose facts the daemon has. An exec of any other wakes it at once: it must open the file
+ * while the process is there. */
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, 8192);
+  __type(key, struct ss_file_key);
+  __type(value, __u32);
+} known_files SEC(".maps");
+
 /* Root process of a rule with SS_RULE_ANCESTOR -> the slots of such rules. */
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
@@ -120,8 +129,8 @@ static __always_inline void *reserve_event(__u16 kind, const __u32 size, struct 
 
 /* The reader polls on a timer; waking it from here costs an inter-processor interrupt, dear in a
  * virtual machine. So a record wakes it only when the ring is half full. */
-static __always_inline void submit_event(void *event) {
-  __u64 flags = BPF_RB_NO_WAKEUP;
+static __always_inline void submit_event(void *event, bool wake) {
+  __u64 flags = wake ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
   if (bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) >
       bpf_ringbuf_query(&events, BPF_RB_RING_SIZE) / 2)
     flags = BPF_RB_FORCE_WAKEUP;

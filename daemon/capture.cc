@@ -73,6 +73,8 @@ absl::StatusOr<std::unique_ptr<Capture>> Capture::Start(const CaptureOptions& op
   self->pipeline_ = std::make_unique<Pipeline>(options.model, listener, self.get());
   self->images_ = std::make_unique<ImageRegistry>(
       options.images, self->attacher_.get(), [raw = self.get()](const ImageEvent& event) {
+        raw->object_->SetFileKnown(event.facts->file,
+                                   !event.forgotten && event.facts->error.empty());
         raw->Post([raw, bytes = EncodeImageEvent(event)] {
           raw->OnRecord({RecordOrigin::kImage, bytes});
         });

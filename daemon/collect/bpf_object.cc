@@ -206,6 +206,17 @@ void BpfObject::PublishRules() {
   skeleton_->bss->rule_slots = slots;
 }
 
+void BpfObject::SetFileKnown(const FileId& file, bool known) {
+  const ss_file_key key = {file.inode, file.device_major, file.device_minor};
+  const uint32_t one = 1;
+  const int map = bpf_map__fd(skeleton_->maps.known_files);
+  if (known) {
+    bpf_map_update_elem(map, &key, &one, BPF_ANY);
+  } else {
+    bpf_map_delete_elem(map, &key);
+  }
+}
+
 int64_t BpfObject::tracked_processes() const { return skeleton_->bss->tracked_processes; }
 
 void BpfObject::StopFollowing(uint32_t pid, uint64_t start_boottime_ns) {

@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "bpf/event.h"
 #include "daemon/collect/kernel_features.h"
+#include "daemon/elf/image_facts.h"
 
 struct startscope_bpf;
 struct bpf_program;
@@ -51,6 +52,9 @@ class BpfObject {
   // Rules take effect at the next exec. The slot must be below SS_RULE_MAX.
   absl::Status SetRule(uint32_t slot, const ss_rule& rule);
   void ClearRule(uint32_t slot);
+
+  // Whether an exec of this file needs the daemon's attention at once.
+  void SetFileKnown(const FileId& file, bool known);
 
   // Processes being followed at this moment.
   [[nodiscard]] int64_t tracked_processes() const;

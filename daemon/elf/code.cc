@@ -5,82 +5,139 @@
 
 #include <Zydis/Zydis.h>
 
+#include <algorithm>
+
 namespace startscope {
 namespace {
 
 constexpr uint64_t kMaxSkewBytes = 48;
 
-bool IsEmulated(const ZydisDecodedInstruction& decoded) {
-  // Prefixes other than those of a plain multi-byte nop send the kernel to single-stepping.
-  switch (decoded.mnemonic) {
-    case ZYDIS_MNEMONIC_NOP:
-      // The kernel's insn_is_nop() knows 0x90 and 0x0f 0x1f; endbr64 and the like are not among them.
-      return decoded.opcode == 0x90 ||
-             (decoded.opcode_map == ZYDIS_OPCODE_MAP_0F && decoded.opcode == 0x1f);
-    case ZYDIS_MNEMONIC_PUSH:
-      return decoded.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && decoded.opcode >= 0x50 &&
-             decoded.opcode <= 0x57;
-    case ZYDIS_MNEMONIC_CALL:
-      return decoded.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && decoded.opcode == 0xe8;
-    case ZYDIS_MNEMONIC_JMP:
-      return decoded.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT &&
-             (decoded.opcode == 0xe9 || decoded.opcode == 0xeb);
-    default:
-      break;
+struct Prefixes {
+  bool refused = false;  // is_prefix_bad(): the kernel places no probe here
+  bool operand_size = false;
+  uint8_t rex = 0;
+};
+
+Prefixes PrefixesOf(const ZydisDecodedInstruction& decoded) {
+  Prefixes result;
+  for (int i = 0; i < decoded.raw.prefix_count; ++i) {
+    const uint8_t value = decoded.raw.prefixes[i].value;
+    result.refused |= value == 0x26 || value == 0x2e || value == 0x36 || value == 0x3e ||
+                      value == 0xf0;  // ES, CS, SS, DS, LOCK
+    result.operand_size |= value == 0x66;
+    if ((value & 0xf0) == 0x40) result.rex = value;
   }
-  if (decoded.meta.category != ZYDIS_CATEGORY_COND_BR) return false;
+  return result;
+}
+
+bool IsConditionalJump(const ZydisDecodedInstruction& decoded) {
   return (decoded.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && decoded.opcode >= 0x70 &&
           decoded.opcode <= 0x7f) ||
          (decoded.opcode_map == ZYDIS_OPCODE_MAP_0F && decoded.opcode >= 0x80 &&
           decoded.opcode <= 0x8f);
 }
 
+bool IsRelativeTransfer(const ZydisDecodedInstruction& decoded) {
+  const bool plain = decoded.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT &&
+                     (decoded.opcode == 0xe8 || decoded.opcode == 0xe9 || decoded.opcode == 0xeb);
+  return plain || IsConditionalJump(decoded);
+}
+
+bool IsOneByteNop(const ZydisDecodedInstruction& decoded) {
+  return decoded.mnemonic == ZYDIS_MNEMONIC_NOP &&
+         decoded.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && decoded.opcode == 0x90;
+}
+
+// branch_setup_xol_ops() and push_setup_xol_ops(). Multi-byte nops are emulated from Linux 6.16 on
+// only: they do not count, and a site moves on past them.
+bool IsEmulated(const ZydisDecodedInstruction& decoded, const Prefixes& prefixes) {
+  if (decoded.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY) return false;
+  if (IsOneByteNop(decoded) || IsRelativeTransfer(decoded)) return !prefixes.operand_size;
+  if (decoded.mnemonic == ZYDIS_MNEMONIC_PUSH &&
+      decoded.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && decoded.opcode >= 0x50 &&
+      decoded.opcode <= 0x57) {
+    return decoded.length == 1 || (decoded.length == 2 && prefixes.rex == 0x41);
+  }
+  return false;
+}
+
+// What arch_uprobe_analyze_insn() accepts, on the cautious side: kernels before 6.2 refuse every
+// branch and one-byte nop with an operand-size prefix, and vector opcodes are looked up in the table
+// of the plain ones, where some are forbidden.
+bool IsProbeable(const ZydisDecodedInstruction& decoded, const Prefixes& prefixes) {
+  if (prefixes.refused || decoded.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY) return false;
+  if (prefixes.operand_size && (IsOneByteNop(decoded) || IsRelativeTransfer(decoded))) return false;
+  switch (decoded.meta.category) {
+    case ZYDIS_CATEGORY_INTERRUPT:
+    case ZYDIS_CATEGORY_IO:
+    case ZYDIS_CATEGORY_IOSTRINGOP:
+    case ZYDIS_CATEGORY_SYSTEM:
+      return false;
+    default:
+      break;
+  }
+  return decoded.mnemonic != ZYDIS_MNEMONIC_HLT && decoded.mnemonic != ZYDIS_MNEMONIC_UD0 &&
+         decoded.mnemonic != ZYDIS_MNEMONIC_UD1 && decoded.mnemonic != ZYDIS_MNEMONIC_UD2 &&
+         decoded.mnemonic != ZYDIS_MNEMONIC_INVALID;
+}
+
+void DescribeLoad(const ZydisDecodedInstruction& decoded, const ZydisDecodedOperand* operands,
+                  uint64_t address, Instruction* result) {
+  const int id = ZydisRegisterGetId(operands[0].reg.value);
+  const bool from_memory = operands[1].type == ZYDIS_OPERAND_TYPE_MEMORY &&
+                           operands[1].mem.base == ZYDIS_REGISTER_RIP;
+  uint64_t absolute = 0;
+  if (from_memory &&
+      !ZYAN_SUCCESS(ZydisCalcAbsoluteAddress(&decoded, &operands[1], address, &absolute))) {
+    return;
+  }
+  if (decoded.mnemonic == ZYDIS_MNEMONIC_LEA && from_memory) {
+    result->loads_register = id;
+    result->loaded_address = absolute;
+  } else if (decoded.mnemonic == ZYDIS_MNEMONIC_MOV && from_memory) {
+    result->loads_memory_register = id;
+    result->loaded_from = absolute;
+  } else if (decoded.mnemonic == ZYDIS_MNEMONIC_MOV &&
+             operands[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {
+    result->loads_register = id;
+    result->loaded_address = operands[1].imm.value.u;
+  } else if (decoded.mnemonic == ZYDIS_MNEMONIC_MOVSXD &&
+             operands[1].type == ZYDIS_OPERAND_TYPE_REGISTER) {
+    result->widens_register = ZydisRegisterGetId(operands[1].reg.value);
+  }
+}
+
 Instruction Describe(const ZydisDecodedInstruction& decoded, const ZydisDecodedOperand* operands,
                      uint64_t address) {
+  const Prefixes prefixes = PrefixesOf(decoded);
   Instruction result;
   result.address = address;
   result.length = decoded.length;
-  result.emulated = IsEmulated(decoded);
+  result.probeable = IsProbeable(decoded, prefixes);
+  result.emulated = result.probeable && IsEmulated(decoded, prefixes);
   result.is_call = decoded.meta.category == ZYDIS_CATEGORY_CALL;
   result.is_jump = decoded.meta.category == ZYDIS_CATEGORY_UNCOND_BR;
+  result.is_conditional = decoded.meta.category == ZYDIS_CATEGORY_COND_BR;
   result.is_return = decoded.meta.category == ZYDIS_CATEGORY_RET;
   result.ends_straight_line = result.is_call || result.is_jump || result.is_return ||
-                              decoded.meta.category == ZYDIS_CATEGORY_COND_BR ||
-                              decoded.mnemonic == ZYDIS_MNEMONIC_HLT ||
+                              result.is_conditional || decoded.mnemonic == ZYDIS_MNEMONIC_HLT ||
                               decoded.mnemonic == ZYDIS_MNEMONIC_UD2 ||
                               decoded.mnemonic == ZYDIS_MNEMONIC_SYSCALL;
   if (decoded.operand_count == 0) return result;
   uint64_t absolute = 0;
-  if ((result.is_call || result.is_jump) && operands[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE &&
+  if ((result.is_call || result.is_jump || result.is_conditional) &&
+      operands[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE &&
       ZYAN_SUCCESS(ZydisCalcAbsoluteAddress(&decoded, &operands[0], address, &absolute))) {
     result.target = absolute;
   }
   if (decoded.operand_count < 2) return result;
   if (operands[0].type == ZYDIS_OPERAND_TYPE_REGISTER) {
-    const bool lea = decoded.mnemonic == ZYDIS_MNEMONIC_LEA &&
-                     operands[1].type == ZYDIS_OPERAND_TYPE_MEMORY &&
-                     operands[1].mem.base == ZYDIS_REGISTER_RIP;
-    const bool immediate = decoded.mnemonic == ZYDIS_MNEMONIC_MOV &&
-                           operands[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
-    if (lea && ZYAN_SUCCESS(ZydisCalcAbsoluteAddress(&decoded, &operands[1], address, &absolute))) {
-      result.loads_register = ZydisRegisterGetId(operands[0].reg.value);
-      result.loaded_address = absolute;
-    } else if (immediate) {
-      result.loads_register = ZydisRegisterGetId(operands[0].reg.value);
-      result.loaded_address = operands[1].imm.value.u;
-    } else if (decoded.mnemonic == ZYDIS_MNEMONIC_MOV &&
-               operands[1].type == ZYDIS_OPERAND_TYPE_MEMORY &&
-               operands[1].mem.base == ZYDIS_REGISTER_RIP &&
-               ZYAN_SUCCESS(
-                   ZydisCalcAbsoluteAddress(&decoded, &operands[1], address, &absolute))) {
-      result.loads_memory_register = ZydisRegisterGetId(operands[0].reg.value);
-      result.loaded_from = absolute;
-    }
+    DescribeLoad(decoded, operands, address, &result);
   }
   if (decoded.mnemonic == ZYDIS_MNEMONIC_MOV && operands[0].type == ZYDIS_OPERAND_TYPE_MEMORY &&
-      operands[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE && operands[0].size == 32) {
-    result.stores_immediate = true;
-    result.stored_immediate = static_cast<uint32_t>(operands[1].imm.value.u);
+      operands[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {
+    result.stored_bits = operands[0].size;
+    result.stored_immediate = operands[1].imm.value.u;
     result.store_displacement = operands[0].mem.disp.value;
   }
   return result;
@@ -108,19 +165,29 @@ void VisitInstructions(std::span<const uint8_t> bytes, uint64_t address, bool re
   }
 }
 
-ProbePoint ChooseProbePoint(std::span<const uint8_t> bytes, uint64_t address) {
-  ProbePoint point;
-  point.address = address;
-  VisitInstructions(bytes, address, /*resync=*/false, [&](const Instruction& instruction) {
-    const uint64_t skew = instruction.address - address;
-    if (skew > kMaxSkewBytes) return false;
-    if (instruction.emulated) {
-      point.address = instruction.address;
-      point.skew_bytes = static_cast<uint32_t>(skew);
-      point.cost = StepCost::kEmulated;
-      return false;
+std::vector<uint64_t> BranchTargets(std::span<const uint8_t> bytes, uint64_t address) {
+  std::vector<uint64_t> targets;
+  VisitInstructions(bytes, address, /*resync=*/true, [&](const Instruction& step) {
+    if ((step.is_jump || step.is_conditional) && step.target) targets.push_back(*step.target);
+    return true;
+  });
+  std::sort(targets.begin(), targets.end());
+  return targets;
+}
+
+std::optional<ProbePoint> ChooseProbePoint(std::span<const uint8_t> bytes, uint64_t address,
+                                           std::span<const uint64_t> branch_targets) {
+  const auto joined = std::upper_bound(branch_targets.begin(), branch_targets.end(), address);
+  const uint64_t limit = joined == branch_targets.end() ? UINT64_MAX : *joined;
+  std::optional<ProbePoint> point;
+  VisitInstructions(bytes, address, /*resync=*/false, [&](const Instruction& step) {
+    const uint64_t skew = step.address - address;
+    if (skew > kMaxSkewBytes || step.address >= limit) return false;
+    if (step.emulated || (step.probeable && !point)) {
+      point = ProbePoint{step.address, static_cast<uint32_t>(skew),
+                         step.emulated ? StepCost::kEmulated : StepCost::kSingleStepped};
     }
-    return !instruction.ends_straight_line;
+    return !step.emulated && !step.ends_straight_line;
   });
   return point;
 }

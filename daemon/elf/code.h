@@ -20,15 +20,18 @@ namespace startscope {
 struct Instruction {
   uint64_t address = 0;
   uint8_t length = 0;
-  // The kernel emulates it under a uprobe instead of single-stepping (arch/x86/kernel/uprobes.c:
-  // nop, push of a register, relative call, jmp and jcc).
+  // Every supported kernel emulates it under a uprobe instead of single-stepping
+  // (arch/x86/kernel/uprobes.c: one-byte nop, push of a register, relative call, jmp and jcc).
   bool emulated = false;
+  // Every supported kernel accepts a uprobe on it.
+  bool probeable = false;
   bool is_call = false;
   bool is_return = false;
   bool ends_straight_line = false;  // any transfer of control
-  // Target of a relative call or unconditional jump.
+  // Target of a relative call or jump.
   std::optional<uint64_t> target;
-  bool is_jump = false;
+  bool is_jump = false;         // unconditional
+  bool is_conditional = false;  // a conditional jump
   // `lea disp(%rip), reg` or `mov $imm, reg`: the address put into a register, by its hardware
   // number (rdi = 7); -1: no such instruction.
   int loads_register = -1;
@@ -36,9 +39,12 @@ struct Instruction {
   // `mov disp(%rip), reg`: the register and the address read.
   int loads_memory_register = -1;
   uint64_t loaded_from = 0;
-  // `movl $imm32, disp(%reg)`: the immediate and displacement.
-  bool stores_immediate = false;
-  uint32_t stored_immediate = 0;
+  // `movslq %r32, %r64`: the hardware number of the source; -1: no such instruction.
+  int widens_register = -1;
+  // `mov $imm, disp(%reg)`: width of the store, 0 if it is none, immediate (sign-extended) and
+  // displacement.
+  uint32_t stored_bits = 0;
+  uint64_t stored_immediate = 0;
   int64_t store_displacement = 0;
 };
 
@@ -53,9 +59,15 @@ struct ProbePoint {
   StepCost cost = StepCost::kSingleStepped;
 };
 
+// Where the relative jumps in `bytes` lead, ascending.
+std::vector<uint64_t> BranchTargets(std::span<const uint8_t> bytes, uint64_t address);
+
 // The best instruction to probe for an event at `address`: itself when it is emulated, otherwise the
-// first emulated one that is reached in a straight line within 48 bytes, otherwise itself.
-ProbePoint ChooseProbePoint(std::span<const uint8_t> bytes, uint64_t address);
+// first emulated one that is reached in a straight line within 48 bytes, otherwise the first that
+// accepts a probe at all. Never goes past one of `branch_targets` (ascending) behind `address`: what
+// lies there may run without the event, or once for every turn of a loop.
+std::optional<ProbePoint> ChooseProbePoint(std::span<const uint8_t> bytes, uint64_t address,
+                                           std::span<const uint64_t> branch_targets);
 
 }  // namespace startscope
 

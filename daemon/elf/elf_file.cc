@@ -17,6 +17,10 @@ constexpr uint64_t kMaxStringBytes = 32u << 20;
 constexpr uint64_t kMaxDynamicBytes = 64u << 10;
 constexpr uint64_t kMaxNoteBytes = 64u << 10;
 constexpr uint64_t kMaxName = 4096;
+// No symbol that we look for has a longer name, and a table may claim a million of them.
+constexpr uint64_t kMaxSymbolName = 512;
+constexpr uint64_t kMaxFunctionBytes = 64u << 10;
+constexpr uint64_t kUnknownFunctionBytes = 4u << 10;
 constexpr size_t kMaxNeeded = 1024;
 
 template <typename T>
@@ -27,10 +31,11 @@ T Load(const uint8_t* bytes) {
 }
 
 // The NUL-terminated text at `offset` of a table, if it ends inside it.
-std::string_view TextAt(const std::vector<uint8_t>& table, uint64_t offset) {
+std::string_view TextAt(const std::vector<uint8_t>& table, uint64_t offset,
+                        uint64_t limit = kMaxName) {
   if (offset >= table.size()) return {};
   const char* text = reinterpret_cast<const char*>(table.data()) + offset;
-  const size_t room = std::min<uint64_t>(table.size() - offset, kMaxName);
+  const size_t room = std::min<uint64_t>(table.size() - offset, limit);
   const size_t length = strnlen(text, room);
   return length == room ? std::string_view{} : std::string_view(text, length);
 }
@@ -175,7 +180,7 @@ bool ElfFile::VisitSymbols(uint32_t table_type,
     for (size_t at = 0; at + sizeof(Elf64_Sym) <= table.size(); at += sizeof(Elf64_Sym)) {
       const auto from = Load<Elf64_Sym>(table.data() + at);
       ElfSymbol symbol;
-      symbol.name = TextAt(names, from.st_name);
+      symbol.name = TextAt(names, from.st_name, kMaxSymbolName);
       symbol.address = from.st_value;
       symbol.size = from.st_size;
       symbol.type = ELF64_ST_TYPE(from.st_info);
@@ -259,6 +264,25 @@ bool ElfFile::HasNote(std::string_view owner, uint32_t type) {
     return found;
   });
   return found;
+}
+
+const std::vector<uint64_t>& ElfFile::FunctionStarts() {
+  if (!function_starts_) function_starts_ = ReadFunctionStarts();
+  return *function_starts_;
+}
+
+AddressRange ElfFile::FunctionAround(uint64_t address) {
+  const std::vector<uint64_t>& starts = FunctionStarts();
+  const auto next = std::upper_bound(starts.begin(), starts.end(), address);
+  AddressRange range = {address, address};
+  if (next != starts.begin() && address - *std::prev(next) < kMaxFunctionBytes) {
+    range.begin = *std::prev(next);
+  }
+  uint64_t limit = starts.empty() ? kUnknownFunctionBytes : kMaxFunctionBytes;
+  limit = std::min(limit, UINT64_MAX - range.begin);
+  range.end = range.begin + limit;
+  if (next != starts.end()) range.end = std::min(range.end, *next);
+  return range;
 }
 
 std::vector<uint64_t> ElfFile::ReadFunctionStarts() {

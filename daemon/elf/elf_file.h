@@ -36,6 +36,11 @@ struct ElfSymbol {
   bool defined = false;
 };
 
+struct AddressRange {
+  uint64_t begin = 0;
+  uint64_t end = 0;
+};
+
 struct ElfDynamic {
   bool present = false;
   std::vector<std::string> needed;
@@ -79,13 +84,18 @@ class ElfFile {
   std::string ReadBuildId();
   // True when some note has this owner name.
   bool HasNote(std::string_view owner, uint32_t type);
-  // Start addresses of functions, ascending, from .eh_frame_hdr, which stripping leaves alone.
-  std::vector<uint64_t> ReadFunctionStarts();
+  // Start addresses of functions, ascending, from .eh_frame_hdr, which stripping leaves alone. Read
+  // once; empty when there is no such table.
+  const std::vector<uint64_t>& FunctionStarts();
+  // The function that holds `address`, at most 64 KiB of it; without a table, the 4 KiB from
+  // `address` on.
+  AddressRange FunctionAround(uint64_t address);
 
  private:
   bool ReadHeader();
   void ReadSegments();
   void ReadSections();
+  std::vector<uint64_t> ReadFunctionStarts();
   void VisitNotes(const std::function<bool(std::string_view owner, uint32_t type,
                                            std::span<const uint8_t> content)>& visit);
 
@@ -96,6 +106,7 @@ class ElfFile {
   Elf64_Ehdr header_{};
   std::vector<Elf64_Phdr> segments_;
   std::vector<ElfSection> sections_;
+  std::optional<std::vector<uint64_t>> function_starts_;
 };
 
 }  // namespace startscope

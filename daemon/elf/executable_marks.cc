@@ -12,6 +12,7 @@ namespace startscope {
 namespace {
 
 constexpr int kRdi = 7;
+constexpr uint64_t kStubBytes = 96;
 constexpr uint64_t kMaxRelocationBytes = 8u << 20;
 
 // The pointer that will be in the word at `address` once the file is loaded: the addend of its
@@ -41,7 +42,7 @@ std::optional<uint64_t> PointerAt(ElfFile* file, uint64_t address) {
 std::optional<uint64_t> FirstArgument(ElfFile* file, uint64_t address,
                                       std::optional<uint64_t>* call_target) {
   std::optional<uint64_t> argument;
-  const std::vector<uint8_t> code = file->ReadAtAddress(address, kProbeWindowBytes);
+  const std::vector<uint8_t> code = file->ReadAtAddress(address, kStubBytes);
   VisitInstructions(code, address, /*resync=*/false, [&](const Instruction& step) {
     if (step.loads_register == kRdi) argument = step.loaded_address;
     if (step.loads_memory_register == kRdi) argument = PointerAt(file, step.loaded_from);
@@ -69,7 +70,7 @@ void FindRustMarks(ElfFile* file, const SymbolLadder& symbols, uint64_t shim, Si
                    ImageFacts* facts) {
   std::optional<uint64_t> own_main;
   std::optional<uint64_t> call;
-  const std::vector<uint8_t> code = file->ReadAtAddress(shim, kProbeWindowBytes);
+  const std::vector<uint8_t> code = file->ReadAtAddress(shim, kStubBytes);
   VisitInstructions(code, shim, /*resync=*/false, [&](const Instruction& step) {
     if (!own_main && step.loads_register >= 0 && file->CodeOffset(step.loaded_address)) {
       own_main = step.loaded_address;

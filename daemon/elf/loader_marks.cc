@@ -16,6 +16,7 @@ namespace {
 constexpr uint64_t kMaxCodeBytes = 8u << 20;
 
 // r_state values of struct r_debug (<link.h>); the loader stores one, then calls _dl_debug_state().
+constexpr int64_t kStateOffset = 0x18;
 enum RState : uint32_t { kConsistent = 0, kAdd = 1, kDelete = 2 };
 
 struct StateCall {
@@ -59,7 +60,9 @@ std::vector<StateCall> FindStateCalls(const Code& code, uint64_t callee,
   std::vector<StateCall> calls;
   std::optional<uint32_t> stored;
   VisitInstructions(code.bytes, code.address, /*resync=*/true, [&](const Instruction& step) {
-    if (step.stores_immediate && step.store_displacement == 0x18) stored = step.stored_immediate;
+    if (step.stored_bits == 32 && step.store_displacement == kStateOffset) {
+      stored = static_cast<uint32_t>(step.stored_immediate);
+    }
     if (step.is_call && step.target == callee) {
       calls.push_back({step.address, FunctionOf(starts, step.address), stored.value_or(kDelete)});
     }
@@ -132,7 +135,7 @@ void FindGlibcMarks(ElfFile* file, const SymbolLadder& symbols, ImageFacts* fact
   const std::optional<FoundSymbol> debug_state = symbols.Find("_dl_debug_state");
   if (!debug_state) return;
   const Code code = ReadCode(file);
-  const std::vector<uint64_t> starts = file->ReadFunctionStarts();
+  const std::vector<uint64_t>& starts = file->FunctionStarts();
   const std::vector<StateCall> calls = FindStateCalls(code, debug_state->address, starts);
   const std::optional<FoundSymbol> named = symbols.Find("dl_main");
   Function dl_main;

@@ -98,7 +98,10 @@ std::string ClassifyLanguage(ElfFile* file, const SymbolLadder& symbols, ImageFa
     facts->language = Language::kRust;
     return "Rust: section .comment names rustc";
   }
-  if (Contains(SectionBytes(file, ".rodata"), "/rustc/")) {
+  // Messages of panics inside the standard library name its source files, wherever it was built.
+  const std::vector<uint8_t> constants = SectionBytes(file, ".rodata");
+  for (const char* path : {"/rustc/", "library/std/src/", "library/core/src/"}) {
+    if (!Contains(constants, path)) continue;
     facts->language = Language::kRust;
     return "Rust: paths of its standard library in .rodata";
   }

@@ -38,6 +38,7 @@ struct ProbeRequest {
   std::string path;      // as the process sees it
   uint32_t pid = 0;      // a process that has it mapped
   uint64_t start_boottime_ns = 0;
+  uint32_t parent_pid = 0;   // sees the same files, often, and may live longer
   uint64_t map_address = 0;  // 0: the executable itself (/proc/PID/exe)
   uint64_t map_size_bytes = 0;
   bool is_loader = false;

@@ -307,10 +307,13 @@ void StartupModel::RequestImage(const Open& open, const FileId& file, const std:
                                 uint64_t map_address, uint64_t map_bytes, bool is_loader) {
   const auto known = images_.find(file);
   if (known != images_.end()) {
+    // A file that could not be read may be readable now: this process is alive, the last one may not
+    // have been.
+    const bool failed = !known->second.facts->error.empty();
     const bool unmarked = open.precision == Precision::kExact &&
                           !known->second.facts->sites.empty() &&
                           known->second.attached_boottime_ns == 0;
-    if (!unmarked) return;
+    if (!unmarked && !failed) return;
   }
   if (requested_.size() >= options_.max_images) return;
   if (!requested_.insert(file).second) return;
@@ -319,6 +322,7 @@ void StartupModel::RequestImage(const Open& open, const FileId& file, const std:
   request.path = path;
   request.pid = open.evidence.pid;
   request.start_boottime_ns = open.evidence.start_boottime_ns;
+  request.parent_pid = open.evidence.exec.parent_pid;
   request.map_address = map_address;
   request.map_size_bytes = map_bytes;
   request.is_loader = is_loader;

@@ -4,9 +4,12 @@
 #include "daemon/probe/file_opener.h"
 
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sys/fsuid.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include <cerrno>
 
@@ -34,9 +37,8 @@ class ScopedFileIdentity {
   const uid_t old_uid_;
 };
 
-absl::StatusOr<OpenedFile> OpenRegular(const std::string& path) {
-  const UniqueFd handle(open(path.c_str(), O_PATH | O_CLOEXEC));
-  if (!handle.valid()) return ErrnoStatus(errno, path);
+// Looks at what an O_PATH descriptor names and, if it is a regular file, opens it for reading.
+absl::StatusOr<OpenedFile> Reopen(const UniqueFd& handle, const std::string& path) {
   struct stat status{};
   if (fstat(handle.get(), &status) != 0) return ErrnoStatus(errno, path);
   if (!S_ISREG(status.st_mode)) {
@@ -52,8 +54,14 @@ absl::StatusOr<OpenedFile> OpenRegular(const std::string& path) {
   return file;
 }
 
-absl::StatusOr<OpenedFile> OpenExpected(const std::string& path, const FileId& expected) {
-  absl::StatusOr<OpenedFile> file = OpenRegular(path);
+absl::StatusOr<OpenedFile> OpenRegular(const std::string& path) {
+  const UniqueFd handle(open(path.c_str(), O_PATH | O_CLOEXEC));
+  if (!handle.valid()) return ErrnoStatus(errno, path);
+  return Reopen(handle, path);
+}
+
+absl::StatusOr<OpenedFile> Checked(absl::StatusOr<OpenedFile> file, const std::string& path,
+                                   const FileId& expected) {
   if (file.ok() && file->id != expected) {
     return absl::FailedPreconditionError(
         absl::StrCat(path, ": is now another file than the one that was executed"));
@@ -74,22 +82,41 @@ absl::StatusOr<OpenedFile> OpenAsViewer(const FileViewer& viewer, const std::str
   return file;
 }
 
-absl::StatusOr<OpenedFile> OpenExecutableOf(uint32_t pid, const std::string& path,
-                                            const FileId& expected) {
-  absl::StatusOr<OpenedFile> file = OpenExpected(absl::StrCat("/proc/", pid, "/exe"), expected);
-  if (file.ok()) return file;
-  return OpenMappedBy(pid, path, expected);
+absl::StatusOr<UniqueFd> OpenRootOf(uint32_t pid) {
+  const std::string path = absl::StrCat("/proc/", pid, "/root");
+  UniqueFd root(open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!root.valid()) return ErrnoStatus(errno, path);
+  return root;
 }
 
-absl::StatusOr<OpenedFile> OpenMappedBy(uint32_t pid, const std::string& path,
-                                        const FileId& expected) {
-  if (path.empty() || path[0] != '/') {
-    return absl::NotFoundError(absl::StrCat("process ", pid, ": gone before its file was opened"));
-  }
-  absl::StatusOr<OpenedFile> file =
-      OpenExpected(absl::StrCat("/proc/", pid, "/root", path), expected);
+absl::StatusOr<OpenedFile> OpenBelow(const UniqueFd& root, const std::string& path) {
+  open_how how{};
+  how.flags = O_PATH | O_CLOEXEC;
+  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+  const UniqueFd handle(
+      static_cast<int>(syscall(SYS_openat2, root.get(), path.c_str(), &how, sizeof(how))));
+  if (!handle.valid()) return ErrnoStatus(errno, path);
+  return Reopen(handle, path);
+}
+
+absl::StatusOr<OpenedFile> OpenExecutableOf(uint32_t pid, const UniqueFd& root,
+                                            const std::string& path, const FileId& expected) {
+  const std::string link = absl::StrCat("/proc/", pid, "/exe");
+  absl::StatusOr<OpenedFile> file = Checked(OpenRegular(link), link, expected);
   if (file.ok()) return file;
-  return OpenExpected(path, expected);
+  return OpenMapped(root, path, expected);
+}
+
+absl::StatusOr<OpenedFile> OpenMapped(const UniqueFd& root, const std::string& path,
+                                      const FileId& expected) {
+  if (path.empty() || path[0] != '/') {
+    return absl::NotFoundError("the process was gone before its file was opened");
+  }
+  if (root.valid()) {
+    absl::StatusOr<OpenedFile> file = Checked(OpenBelow(root, path), path, expected);
+    if (file.ok()) return file;
+  }
+  return Checked(OpenRegular(path), path, expected);
 }
 
 }  // namespace startscope

@@ -34,12 +34,18 @@ absl::StatusOr<OpenedFile> OpenOwn(const std::string& path);
 // Opens `path` (absolute) as the viewer's process would: below its root, with its user and group.
 absl::StatusOr<OpenedFile> OpenAsViewer(const FileViewer& viewer, const std::string& path);
 
+// A process's root directory. Held open, it outlives the process: what lies below can be opened later.
+absl::StatusOr<UniqueFd> OpenRootOf(uint32_t pid);
+
+// Opens `path` below `root`, links included: nothing leads out of it.
+absl::StatusOr<OpenedFile> OpenBelow(const UniqueFd& root, const std::string& path);
+
 // Opens the executable of a process, or a file that it has mapped, and checks that it is `expected`.
-// `path` is tried below the process's root, then, when the process is gone, below ours.
-absl::StatusOr<OpenedFile> OpenExecutableOf(uint32_t pid, const std::string& path,
-                                            const FileId& expected);
-absl::StatusOr<OpenedFile> OpenMappedBy(uint32_t pid, const std::string& path,
-                                        const FileId& expected);
+// `root` is that of the process or of one that sees the same files; without it, ours is tried.
+absl::StatusOr<OpenedFile> OpenExecutableOf(uint32_t pid, const UniqueFd& root,
+                                            const std::string& path, const FileId& expected);
+absl::StatusOr<OpenedFile> OpenMapped(const UniqueFd& root, const std::string& path,
+                                      const FileId& expected);
 
 }  // namespace startscope
 

@@ -52,12 +52,42 @@ void ImageRegistry::ResolverLoop() {
 }
 
 void ImageRegistry::Resolve(const ProbeRequest& request) {
+  {
+    // Known since it was asked for: as the loader of an executable, for example.
+    absl::MutexLock lock(&mutex_);
+    const auto known = images_.find(request.file);
+    if (known != images_.end()) {
+      if (marks_wanted_ && known->second->attached_boottime_ns == 0) Attach(*known->second);
+      return Publish(*known->second);
+    }
+  }
+  // A short-lived process is gone at any moment: its root, once open, stays. Its parent's often is the
+  // same.
+  UniqueFd root;
+  for (const uint32_t pid : {request.pid, request.parent_pid}) {
+    absl::StatusOr<UniqueFd> opened = OpenRootOf(pid);
+    if (!opened.ok()) continue;
+    root = *std::move(opened);
+    break;
+  }
   absl::StatusOr<OpenedFile> file =
-      request.map_address == 0 ? OpenExecutableOf(request.pid, request.path, request.file)
-                               : OpenMappedBy(request.pid, request.path, request.file);
+      request.map_address == 0
+          ? OpenExecutableOf(request.pid, root, request.path, request.file)
+          : OpenMapped(root, request.path, request.file);
   if (!file.ok()) return PublishFailure(request, file.status());
+  std::string loader_path;
+  {
+    absl::MutexLock lock(&mutex_);
+    const Image& image =
+        Admit(*std::move(file), request.path, request.is_loader, /*publish_anyway=*/true);
+    if (image.facts->kind == ImageKind::kExecutable) loader_path = image.facts->interpreter;
+  }
+  if (loader_path.empty() || !root.valid()) return;
+  // The loader is asked for separately, when the process may be gone.
+  absl::StatusOr<OpenedFile> loader = OpenBelow(root, loader_path);
+  if (!loader.ok()) return;
   absl::MutexLock lock(&mutex_);
-  Admit(*std::move(file), request.path, request.is_loader, /*publish_anyway=*/true);
+  Admit(*std::move(loader), loader_path, /*is_loader=*/true, /*publish_anyway=*/false);
 }
 
 void ImageRegistry::PublishFailure(const ProbeRequest& request, const absl::Status& status) {

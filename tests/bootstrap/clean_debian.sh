@@ -39,6 +39,7 @@ say "bootstrapping Debian 12 into $target"
 debootstrap --variant=minbase bookworm "$target" "$mirror" >"$target.log" 2>&1 ||
   { tail -n 20 "$target.log"; say "debootstrap failed"; exit 1; }
 rm -f "$target.log"
+chmod 755 "$target"  # as / is: programs of other users run below it
 # How this machine reaches its sources (proxies and the like) holds inside too.
 cp -a /etc/apt/apt.conf.d/. "$target/etc/apt/apt.conf.d/"
 cp /etc/resolv.conf "$target/etc/resolv.conf" 2>/dev/null || true

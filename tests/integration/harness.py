@@ -42,6 +42,22 @@ def wait_for(condition, what, timeout_s=WAIT_S):
     raise AssertionError(f"waited {timeout_s} s in vain for: {what}")
 
 
+def as_nobody():
+    """preexec_fn: gives up all privileges."""
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+
+
+def public_binaries():
+    """Copies of client and daemon where every user can reach them; the caller removes the directory."""
+    directory = tempfile.mkdtemp(prefix="startscope-public-")
+    os.chmod(directory, 0o755)
+    for binary in (CLIENT, DAEMON):
+        shutil.copy(binary, directory)
+    return directory
+
+
 class Daemon:
     """startscoped on a Unix socket in a directory of its own, ready when constructed."""
 
@@ -95,7 +111,7 @@ def client(*arguments, address=None, timeout=120, **options):
     environment = dict(os.environ, NO_COLOR="1", STARTSCOPE_DAEMON=str(DAEMON))
     environment.pop("STARTSCOPE_ADDRESS", None)
     environment.update(options.pop("env", {}))
-    command = [str(CLIENT)]
+    command = [str(options.pop("binary", CLIENT))]
     if address:
         command += ["--address", address]
     command += [str(a) for a in arguments]

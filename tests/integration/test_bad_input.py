@@ -49,14 +49,16 @@ class BadInput(unittest.TestCase):
         self.assertEqual(done.returncode, 42, done.stderr)
 
     def test_no_privilege_and_no_daemon(self):
-        def drop():
-            os.setgid(65534)
-            os.setuid(65534)
-        done = harness.client("run", "--", "/bin/true", preexec_fn=drop)
+        public = harness.public_binaries()
+        self.addCleanup(shutil.rmtree, public)
+        done = harness.client("run", "--", "/bin/true", preexec_fn=harness.as_nobody,
+                              binary=public + "/startscope",
+                              env={"STARTSCOPE_DAEMON": public + "/startscoped"})
         self.assertEqual(done.returncode, NO_DAEMON, done.stderr)
         self.assertIn("root", done.stderr)
-        done = subprocess.run([str(harness.DAEMON), "--listen", "unix://" + self.path("sock")],
-                              preexec_fn=drop, capture_output=True, text=True, timeout=60)
+        done = subprocess.run([public + "/startscoped", "--listen", "unix://" + self.path("sock")],
+                              preexec_fn=harness.as_nobody, capture_output=True, text=True,
+                              timeout=60)
         self.assertIn(done.returncode, (NOT_PERMITTED, UNSUPPORTED))
         self.assertIn("root", done.stderr)
 
@@ -112,12 +114,11 @@ class BadInput(unittest.TestCase):
         with harness.Daemon() as daemon:
             os.chmod(daemon.directory, 0o755)
             os.chmod(daemon.socket, 0o666)
-
-            def drop():
-                os.setgid(65534)
-                os.setuid(65534)
+            public = harness.public_binaries()
+            self.addCleanup(shutil.rmtree, public)
             done = harness.client("run", "--format", "json", "--", self.path("secret"),
-                                  address=daemon.address, preexec_fn=drop)
+                                  address=daemon.address, preexec_fn=harness.as_nobody,
+                                  binary=public + "/startscope")
             self.assertEqual(done.returncode, 0, done.stderr)
             startup = harness.json.loads(done.stdout.splitlines()[0])
             harness.check_startup(self, startup)

@@ -4,6 +4,7 @@
 """A recording replays, without privileges, to the very startups that were seen live."""
 
 import os
+import shutil
 import subprocess
 import unittest
 
@@ -28,12 +29,11 @@ class Replay(unittest.TestCase):
             os.chmod(recording, 0o644)
             os.unlink(daemon.log_path)
 
-            def drop():
-                os.setgid(65534)
-                os.setuid(65534)
+            public = harness.public_binaries()
+            self.addCleanup(shutil.rmtree, public)
             replay = subprocess.Popen(
-                [str(harness.DAEMON), "--replay", recording, "--listen", daemon.address],
-                stderr=subprocess.PIPE, text=True, preexec_fn=drop)
+                [public + "/startscoped", "--replay", recording, "--listen", daemon.address],
+                stderr=subprocess.PIPE, text=True, preexec_fn=harness.as_nobody)
             try:
                 self.assertIn("ready", replay.stderr.readline())
                 for startup_id, seen in live.items():

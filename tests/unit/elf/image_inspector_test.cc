@@ -172,7 +172,13 @@ TEST(ImageInspectorTest, RecognisesEveryRuntimeStrippedOrNot) {
       EXPECT_EQ(facts.kind, ImageKind::kExecutable) << name << variant;
       EXPECT_EQ(facts.libc, expected.libc) << name << variant << ": " << facts.evidence;
       EXPECT_EQ(facts.linkage, expected.linkage) << name << variant;
-      EXPECT_EQ(facts.language, expected.language) << name << variant << ": " << facts.evidence;
+      // Older compilers do not write their name into what they compile; without std there is nothing
+      // else to go by.
+      const bool anonymous =
+          name == "freestanding_rust" &&
+          Output("readelf -p .comment " + Program(name)).find("rustc version") == std::string::npos;
+      EXPECT_EQ(facts.language, anonymous ? Language::kUnknown : expected.language)
+          << name << variant << ": " << facts.evidence;
       EXPECT_EQ(facts.error, "");
     }
   }

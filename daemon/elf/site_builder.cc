@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+#include "daemon/elf/site_builder.h"
+
+#include <algorithm>
+#include <vector>
+
+namespace startscope {
+namespace {
+
+constexpr uint64_t kProbeWindowBytes = 96;
+
+}  // namespace
+
+std::optional<ProbePoint> FindProbePoint(ElfFile* file, uint64_t address) {
+  if (!file->CodeOffset(address)) return std::nullopt;
+  const AddressRange function = file->FunctionAround(address);
+  const std::vector<uint64_t> targets = BranchTargets(
+      file->ReadAtAddress(function.begin, function.end - function.begin), function.begin);
+  const std::vector<uint8_t> code = file->ReadAtAddress(address, kProbeWindowBytes);
+  return ChooseProbePoint(code, address, targets);
+}
+
+void AddSite(ElfFile* file, MarkKind kind, SiteRung rung, uint64_t address,
+             const std::string& symbol, ImageFacts* facts) {
+  const bool known = std::any_of(facts->sites.begin(), facts->sites.end(),
+                                 [&](const MarkSite& site) { return site.kind == kind; });
+  if (known) return;
+  const std::optional<ProbePoint> point = FindProbePoint(file, address);
+  if (!point) return;
+  const std::optional<uint64_t> offset = file->CodeOffset(point->address);
+  if (!offset) return;
+  MarkSite site;
+  site.kind = kind;
+  site.rung = rung;
+  site.cost = point->cost;
+  site.file_offset = *offset;
+  site.address = point->address;
+  site.skew_bytes = point->skew_bytes;
+  site.symbol = symbol;
+  facts->sites.push_back(std::move(site));
+}
+
+}  // namespace startscope
