@@ -101,6 +101,10 @@ void DescribeLoad(const ZydisDecodedInstruction& decoded, const ZydisDecodedOper
              operands[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {
     result->loads_register = id;
     result->loaded_address = operands[1].imm.value.u;
+  } else if (decoded.mnemonic == ZYDIS_MNEMONIC_XOR &&
+             operands[1].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+             operands[1].reg.value == operands[0].reg.value) {
+    result->loads_register = id;
   } else if (decoded.mnemonic == ZYDIS_MNEMONIC_MOVSXD &&
              operands[1].type == ZYDIS_OPERAND_TYPE_REGISTER) {
     result->widens_register = ZydisRegisterGetId(operands[1].reg.value);

@@ -32,8 +32,8 @@ struct Instruction {
   std::optional<uint64_t> target;
   bool is_jump = false;         // unconditional
   bool is_conditional = false;  // a conditional jump
-  // `lea disp(%rip), reg` or `mov $imm, reg`: the address put into a register, by its hardware
-  // number (rdi = 7); -1: no such instruction.
+  // `lea disp(%rip), reg`, `mov $imm, reg` or `xor reg, reg`: the address or number put into a
+  // register, by its hardware number (rdi = 7); -1: no such instruction.
   int loads_register = -1;
   uint64_t loaded_address = 0;
   // `mov disp(%rip), reg`: the register and the address read.

@@ -14,6 +14,9 @@ namespace startscope {
 namespace {
 
 constexpr uint64_t kMaxCodeBytes = 8u << 20;
+constexpr int kRsi = 6;
+// _dl_debug_change_state() has 44 bytes in glibc 2.41.
+constexpr uint64_t kMaxStateSetterBytes = 96;
 
 // r_state values of struct r_debug (<link.h>); the loader stores one, then calls _dl_debug_state().
 constexpr int64_t kStateOffset = 0x18;
@@ -54,22 +57,38 @@ Code ReadCode(ElfFile* file) {
   return {};
 }
 
-// Every call of `callee`, with the state that was stored last before it, in straight line.
-std::vector<StateCall> FindStateCalls(const Code& code, uint64_t callee,
-                                      const std::vector<uint64_t>& starts) {
-  std::vector<StateCall> calls;
-  std::optional<uint32_t> stored;
+// Every call of `callee`, with the state that was stored last before it, in straight line. With
+// `by_argument` the state is the second argument of the call instead.
+void FindStateCalls(const Code& code, uint64_t callee, bool by_argument,
+                    const std::vector<uint64_t>& starts, std::vector<StateCall>* calls) {
+  std::optional<uint32_t> state;
   VisitInstructions(code.bytes, code.address, /*resync=*/true, [&](const Instruction& step) {
-    if (step.stored_bits == 32 && step.store_displacement == kStateOffset) {
-      stored = static_cast<uint32_t>(step.stored_immediate);
+    if (by_argument && step.loads_register == kRsi) {
+      state = static_cast<uint32_t>(step.loaded_address);
+    } else if (!by_argument && step.stored_bits == 32 && step.store_displacement == kStateOffset) {
+      state = static_cast<uint32_t>(step.stored_immediate);
     }
     if (step.is_call && step.target == callee) {
-      calls.push_back({step.address, FunctionOf(starts, step.address), stored.value_or(kDelete)});
+      calls->push_back({step.address, FunctionOf(starts, step.address), state.value_or(kDelete)});
     }
-    if (step.ends_straight_line) stored.reset();
+    if (step.ends_straight_line) state.reset();
     return true;
   });
-  return calls;
+}
+
+// The function that sets the state for all others, where there is one (since glibc 2.41): a small one
+// that ends in a jump to _dl_debug_state().
+std::optional<uint64_t> FindStateSetter(const Code& code, uint64_t debug_state,
+                                        const std::vector<uint64_t>& starts) {
+  std::optional<uint64_t> setter;
+  VisitInstructions(code.bytes, code.address, /*resync=*/true, [&](const Instruction& step) {
+    if (!step.is_jump || step.target != debug_state) return true;
+    const uint64_t function = FunctionOf(starts, step.address);
+    if (function == 0 || step.address - function > kMaxStateSetterBytes) return true;
+    setter = function;
+    return false;
+  });
+  return setter;
 }
 
 // dl_main is the only function that announces both the beginning and the end of loading.
@@ -136,7 +155,11 @@ void FindGlibcMarks(ElfFile* file, const SymbolLadder& symbols, ImageFacts* fact
   if (!debug_state) return;
   const Code code = ReadCode(file);
   const std::vector<uint64_t>& starts = file->FunctionStarts();
-  const std::vector<StateCall> calls = FindStateCalls(code, debug_state->address, starts);
+  std::vector<StateCall> calls;
+  FindStateCalls(code, debug_state->address, /*by_argument=*/false, starts, &calls);
+  if (const auto setter = FindStateSetter(code, debug_state->address, starts)) {
+    FindStateCalls(code, *setter, /*by_argument=*/true, starts, &calls);
+  }
   const std::optional<FoundSymbol> named = symbols.Find("dl_main");
   Function dl_main;
   if (named) {
@@ -167,7 +190,9 @@ void FindMuslMarks(ElfFile* file, const SymbolLadder& symbols, ImageFacts* facts
   if (stage3 && debug_state && stage3->size != 0) {
     const Code code = {file->ReadAtAddress(stage3->address, std::min<uint64_t>(stage3->size, 1u << 16)),
                        stage3->address};
-    for (const StateCall& call : FindStateCalls(code, debug_state->address, {})) {
+    std::vector<StateCall> calls;
+    FindStateCalls(code, debug_state->address, /*by_argument=*/false, {}, &calls);
+    for (const StateCall& call : calls) {
       AddSite(file, MarkKind::kRelocated, SiteRung::kCallSite, call.address, debug_state->name,
               facts);
     }

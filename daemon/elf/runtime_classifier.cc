@@ -57,8 +57,8 @@ bool IsGlibcStart(const std::vector<uint8_t>& code) {
          std::memcmp(code.data() + skip, kStub, sizeof(kStub)) == 0;
 }
 
-void ClassifyKindAndLinkage(const ElfDynamic& dynamic, bool is_loader_hint, ImageFacts* facts,
-                            uint16_t elf_type) {
+void ClassifyKindAndLinkage(const ElfDynamic& dynamic, const SymbolLadder& symbols,
+                            bool is_loader_hint, ImageFacts* facts, uint16_t elf_type) {
   const std::string name = facts->path.substr(facts->path.rfind('/') + 1);
   const bool named_loader = name.rfind("ld-", 0) == 0 || name.rfind("ld.so", 0) == 0 ||
                             facts->soname.rfind("ld-", 0) == 0;
@@ -68,7 +68,8 @@ void ClassifyKindAndLinkage(const ElfDynamic& dynamic, bool is_loader_hint, Imag
   } else if (elf_type == ET_EXEC) {
     facts->kind = ImageKind::kExecutable;
     facts->linkage = Linkage::kStatic;
-  } else if (elf_type == ET_DYN && (is_loader_hint || named_loader)) {
+  } else if (elf_type == ET_DYN && facts->entry_address != 0 &&
+             (is_loader_hint || named_loader || symbols.exports_debug_state())) {
     facts->kind = ImageKind::kLoader;
   } else if (elf_type == ET_DYN && (dynamic.flags_1 & DF_1_PIE) != 0) {
     facts->kind = ImageKind::kExecutable;
@@ -113,7 +114,13 @@ std::string ClassifyLanguage(ElfFile* file, const SymbolLadder& symbols, ImageFa
   return "C or C++: no other runtime found";
 }
 
-std::string ClassifyLibc(ElfFile* file, ImageFacts* facts, const std::vector<uint8_t>& entry) {
+std::string ClassifyLibc(ElfFile* file, const SymbolLadder& symbols, ImageFacts* facts,
+                         const std::vector<uint8_t>& entry) {
+  // A loader's path says little: musl's is often called libc.so.
+  if (facts->kind == ImageKind::kLoader && symbols.exports_musl_stages()) {
+    facts->libc = Libc::kMusl;
+    return "musl: exports its loader's stages";
+  }
   const std::string& named = facts->kind == ImageKind::kLoader ? facts->path : facts->interpreter;
   if (facts->kind == ImageKind::kLoader || facts->linkage == Linkage::kDynamic) {
     if (named.find("ld-musl") != std::string::npos) {
@@ -140,6 +147,10 @@ std::string ClassifyLibc(ElfFile* file, ImageFacts* facts, const std::vector<uin
     facts->libc = Libc::kGlibc;
     return "glibc: its start code";
   }
+  if (facts->machine != EM_X86_64) {
+    facts->libc = Libc::kUnknown;
+    return "libc: this machine's start code is not known";
+  }
   facts->libc = Libc::kNone;
   return "no libc: no loader, no libc's sections or start code";
 }
@@ -148,10 +159,10 @@ std::string ClassifyLibc(ElfFile* file, ImageFacts* facts, const std::vector<uin
 
 void ClassifyRuntime(ElfFile* file, const ElfDynamic& dynamic, const SymbolLadder& symbols,
                      bool is_loader_hint, ImageFacts* facts) {
-  ClassifyKindAndLinkage(dynamic, is_loader_hint, facts, file->header().e_type);
+  ClassifyKindAndLinkage(dynamic, symbols, is_loader_hint, facts, file->header().e_type);
   if (facts->kind == ImageKind::kLibrary) return;
   const std::vector<uint8_t> entry = file->ReadAtAddress(facts->entry_address, 64);
-  facts->evidence = ClassifyLibc(file, facts, entry);
+  facts->evidence = ClassifyLibc(file, symbols, facts, entry);
   if (facts->kind == ImageKind::kExecutable) {
     absl::StrAppend(&facts->evidence, "; ", ClassifyLanguage(file, symbols, facts));
   }

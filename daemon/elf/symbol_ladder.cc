@@ -22,6 +22,8 @@ constexpr std::array<std::string_view, 15> kWanted = {
     "_start_c",      "__init_libc",       "_dl_relocate_static_pie",
 };
 
+constexpr size_t kMaxShortBacktraces = 1024;
+
 bool Contains(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
 }
@@ -57,8 +59,16 @@ void SymbolLadder::Collect(ElfFile* file, uint32_t table, SiteRung rung) {
     if (symbol.type != STT_FUNC && symbol.type != STT_NOTYPE && symbol.type != STT_GNU_IFUNC) {
       return;
     }
+    if (table == SHT_DYNSYM) {
+      exports_debug_state_ |= symbol.name == "_dl_debug_state";
+      exports_musl_stages_ |= symbol.name == "__dls2b" || symbol.name == "__dls3";
+    }
     for (const std::string_view wanted : kWanted) {
       if (symbol.name == wanted) return Offer(wanted, symbol, rung);
+    }
+    if (Contains(symbol.name, "__rust_begin_short_backtrace") &&
+        rust_short_backtraces_.size() < kMaxShortBacktraces) {
+      rust_short_backtraces_.insert(symbol.address);
     }
     // std::rt::lang_start, in the legacy and the v0 mangling.
     if (Contains(symbol.name, "2rt10lang_start") && !Contains(symbol.name, "closure") &&

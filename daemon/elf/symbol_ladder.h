@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -32,8 +33,15 @@ class SymbolLadder {
   [[nodiscard]] std::optional<FoundSymbol> Find(std::string_view name) const;
   [[nodiscard]] bool has_symtab() const { return has_symtab_; }
   [[nodiscard]] bool debug_file_used() const { return debug_file_used_; }
-  // Some symbol shows that Rust's standard library, or musl's or glibc's start code, is linked in.
+  // Some symbol shows that Rust's standard library is linked in.
   [[nodiscard]] bool saw_rust() const { return saw_rust_; }
+  // Instances of std's __rust_begin_short_backtrace: what calls main, and threads' functions.
+  [[nodiscard]] const std::set<uint64_t>& rust_short_backtraces() const {
+    return rust_short_backtraces_;
+  }
+  // Program interpreters export _dl_debug_state for debuggers (<link.h>), and nothing else does.
+  [[nodiscard]] bool exports_debug_state() const { return exports_debug_state_; }
+  [[nodiscard]] bool exports_musl_stages() const { return exports_musl_stages_; }
 
  private:
   void Collect(ElfFile* file, uint32_t table, SiteRung rung);
@@ -45,6 +53,9 @@ class SymbolLadder {
   bool has_symtab_ = false;
   bool debug_file_used_ = false;
   bool saw_rust_ = false;
+  bool exports_debug_state_ = false;
+  bool exports_musl_stages_ = false;
+  std::set<uint64_t> rust_short_backtraces_;
 };
 
 }  // namespace startscope
