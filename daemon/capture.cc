@@ -9,6 +9,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/errno_status.h"
 #include "daemon/decode/image_codec.h"
@@ -21,6 +23,9 @@ namespace {
 constexpr int kBusyTickMs = 2;
 constexpr int kQuietTickMs = 20;
 constexpr int kUnwatchedTickMs = 1000;
+
+constexpr int kDepartureChecks = 20;
+constexpr absl::Duration kDepartureCheck = absl::Milliseconds(5);
 
 // Loaders of this machine that a watch of everything prepares for.
 constexpr const char* kUsualLoaders[] = {"/lib64/ld-linux-x86-64.so.2",
@@ -185,6 +190,7 @@ absl::Status Capture::UpdateProbes() {
   }
   watches_ = watches;
   if (!exact) images_->WantMarks(false, false);
+  marks_attached_ = exact;
   absl::Status status = attacher_->SetNeeds(needs);
   if (watches != 0) return status;
   RunOnCore([this] {
@@ -218,6 +224,11 @@ absl::Status Capture::AttachFor(const WatchSpec& spec, std::vector<Degradation>*
 }
 
 absl::StatusOr<ArmedWatch> Capture::Arm(const WatchSpec& spec) {
+  // A client that ended a moment ago may still have its breakpoints placed: they would perturb this one.
+  // If another watch really wants them, waiting is in vain, and the startups say so.
+  if (spec.precision == Precision::kUnperturbed) {
+    for (int i = 0; i < kDepartureChecks && marks_attached_; ++i) absl::SleepFor(kDepartureCheck);
+  }
   absl::MutexLock lock(&arm_mutex_);
   std::vector<KernelFilter> filters = spec.filters;
   if (filters.empty()) filters.emplace_back();

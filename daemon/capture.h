@@ -93,6 +93,7 @@ class Capture : public WatchController, public ImageProber {
   std::vector<std::function<void()>> commands_ ABSL_GUARDED_BY(command_mutex_);
   std::atomic<bool> stopping_{false};
   std::atomic<int> watches_{0};
+  std::atomic<bool> marks_attached_{false};
   // Copies of core-thread figures for Status().
   std::atomic<uint64_t> startups_seen_{0};
   std::atomic<uint64_t> startups_open_{0};

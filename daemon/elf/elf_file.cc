@@ -14,6 +14,7 @@ constexpr uint32_t kMaxSections = 4096;
 constexpr uint64_t kMaxSectionNames = 1u << 20;
 constexpr uint64_t kMaxSymbolBytes = 24u << 20;
 constexpr uint64_t kMaxStringBytes = 32u << 20;
+constexpr uint64_t kMaxRelocationBytes = 24u << 20;
 constexpr uint64_t kMaxDynamicBytes = 64u << 10;
 constexpr uint64_t kMaxNoteBytes = 64u << 10;
 constexpr uint64_t kMaxName = 4096;
@@ -155,6 +156,30 @@ std::vector<uint8_t> ElfFile::ReadSection(const ElfSection& section, uint64_t li
   std::vector<uint8_t> bytes = ReadAt(section.offset, section.size);
   if (bytes.size() != section.size) return {};
   return bytes;
+}
+
+void ElfFile::ReadRelativeRelocations() {
+  relative_relocations_.emplace();
+  uint64_t room = kMaxRelocationBytes;
+  for (const ElfSection& section : sections_) {
+    if (section.type != SHT_RELA) continue;
+    const std::vector<uint8_t> bytes = ReadSection(section, room);
+    room -= bytes.size();
+    for (size_t at = 0; at + sizeof(Elf64_Rela) <= bytes.size(); at += sizeof(Elf64_Rela)) {
+      const auto from = Load<Elf64_Rela>(bytes.data() + at);
+      if (ELF64_R_TYPE(from.r_info) != R_X86_64_RELATIVE) continue;
+      relative_relocations_->emplace(from.r_offset, static_cast<uint64_t>(from.r_addend));
+    }
+  }
+}
+
+std::optional<uint64_t> ElfFile::PointerAt(uint64_t address) {
+  if (!relative_relocations_) ReadRelativeRelocations();
+  const auto relocated = relative_relocations_->find(address);
+  if (relocated != relative_relocations_->end()) return relocated->second;
+  const std::vector<uint8_t> word = ReadAtAddress(address, 8);
+  if (word.size() != 8) return std::nullopt;
+  return Load<uint64_t>(word.data());
 }
 
 std::optional<uint64_t> ElfFile::CodeOffset(uint64_t address) const {

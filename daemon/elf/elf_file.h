@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -72,6 +73,10 @@ class ElfFile {
   // A whole section of at most `limit` bytes; empty when it is larger or has none in the file.
   std::vector<uint8_t> ReadSection(const ElfSection& section, uint64_t limit);
 
+  // The pointer that will be in the word at `address` once the file is loaded: the addend of its
+  // relative relocation, or what the file holds.
+  std::optional<uint64_t> PointerAt(uint64_t address);
+
   // File offset of an address inside a file-backed part of an executable PT_LOAD.
   [[nodiscard]] std::optional<uint64_t> CodeOffset(uint64_t address) const;
 
@@ -96,6 +101,7 @@ class ElfFile {
   void ReadSegments();
   void ReadSections();
   std::vector<uint64_t> ReadFunctionStarts();
+  void ReadRelativeRelocations();
   void VisitNotes(const std::function<bool(std::string_view owner, uint32_t type,
                                            std::span<const uint8_t> content)>& visit);
 
@@ -107,6 +113,7 @@ class ElfFile {
   std::vector<Elf64_Phdr> segments_;
   std::vector<ElfSection> sections_;
   std::optional<std::vector<uint64_t>> function_starts_;
+  std::optional<std::map<uint64_t, uint64_t>> relative_relocations_;  // address -> addend
 };
 
 }  // namespace startscope

@@ -1,41 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The startscope authors
 
-#include <cstring>
+#include <map>
 #include <optional>
+#include <vector>
 
 #include "daemon/elf/code.h"
 #include "daemon/elf/mark_finder.h"
+#include "daemon/elf/rust_marks.h"
 #include "daemon/elf/site_builder.h"
 
 namespace startscope {
 namespace {
 
+constexpr int kRcx = 1;
 constexpr int kRdi = 7;
+constexpr int kR8 = 8;
 constexpr uint64_t kStubBytes = 96;
-constexpr uint64_t kMaxRelocationBytes = 8u << 20;
-
-// The pointer that will be in the word at `address` once the file is loaded: the addend of its
-// relative relocation, or what the file holds.
-std::optional<uint64_t> PointerAt(ElfFile* file, uint64_t address) {
-  for (const ElfSection& section : file->sections()) {
-    if (section.type != SHT_RELA) continue;
-    const std::vector<uint8_t> bytes = file->ReadSection(section, kMaxRelocationBytes);
-    for (size_t at = 0; at + sizeof(Elf64_Rela) <= bytes.size(); at += sizeof(Elf64_Rela)) {
-      Elf64_Rela relocation;
-      std::memcpy(&relocation, bytes.data() + at, sizeof(relocation));
-      if (relocation.r_offset == address &&
-          ELF64_R_TYPE(relocation.r_info) == R_X86_64_RELATIVE) {
-        return static_cast<uint64_t>(relocation.r_addend);
-      }
-    }
-  }
-  const std::vector<uint8_t> word = file->ReadAtAddress(address, 8);
-  if (word.size() != 8) return std::nullopt;
-  uint64_t value = 0;
-  std::memcpy(&value, word.data(), sizeof(value));
-  return value;
-}
+constexpr uint64_t kSelfRelocationBytes = 1024;
 
 // The last address put into %rdi before the first call or jump away, decoding from `address`; in
 // start-up stubs that is main, the first argument of __libc_start_main (glibc csu/, musl crt/).
@@ -45,11 +27,44 @@ std::optional<uint64_t> FirstArgument(ElfFile* file, uint64_t address,
   const std::vector<uint8_t> code = file->ReadAtAddress(address, kStubBytes);
   VisitInstructions(code, address, /*resync=*/false, [&](const Instruction& step) {
     if (step.loads_register == kRdi) argument = step.loaded_address;
-    if (step.loads_memory_register == kRdi) argument = PointerAt(file, step.loaded_from);
+    if (step.loads_memory_register == kRdi) argument = file->PointerAt(step.loaded_from);
     if (step.is_call || step.is_jump) *call_target = step.target;
     return !step.ends_straight_line;
   });
   return argument;
+}
+
+// In a static-pie link, musl's start code relocates the program first and then goes on to a stub that
+// passes main, _init and _fini to __libc_start_main (crt/rcrt1.c): main, if this is that stub.
+std::optional<uint64_t> MainFromMuslStub(ElfFile* file, uint64_t address) {
+  std::map<int, uint64_t> loaded;
+  bool calls = false;
+  const std::vector<uint8_t> code = file->ReadAtAddress(address, kStubBytes);
+  VisitInstructions(code, address, /*resync=*/false, [&](const Instruction& step) {
+    if (step.loads_register >= 0) loaded[step.loads_register] = step.loaded_address;
+    calls = step.is_call || step.is_jump;
+    return !step.ends_straight_line;
+  });
+  for (const int argument : {kRdi, kRcx, kR8}) {
+    if (loaded[argument] == 0 || !file->CodeOffset(loaded[argument])) return std::nullopt;
+  }
+  if (!calls) return std::nullopt;
+  return loaded[kRdi];
+}
+
+// Looks for that stub among the places that the code at `start` calls, jumps to or takes the address
+// of.
+std::optional<uint64_t> MainBehindSelfRelocation(ElfFile* file, uint64_t start) {
+  std::optional<uint64_t> main;
+  const std::vector<uint8_t> code = file->ReadAtAddress(start, kSelfRelocationBytes);
+  VisitInstructions(code, start, /*resync=*/true, [&](const Instruction& step) {
+    std::optional<uint64_t> next;
+    if (step.loads_register >= 0) next = step.loaded_address;
+    if (step.is_call || step.is_jump) next = step.target;
+    if (next && file->CodeOffset(*next)) main = MainFromMuslStub(file, *next);
+    return !main;
+  });
+  return main;
 }
 
 std::optional<uint64_t> MainFromStartCode(ElfFile* file, const ImageFacts& facts) {
@@ -59,43 +74,10 @@ std::optional<uint64_t> MainFromStartCode(ElfFile* file, const ImageFacts& facts
   if (facts.libc == Libc::kMusl && target) {
     std::optional<uint64_t> next;
     main = FirstArgument(file, *target, &next);
+    if (!main) main = MainBehindSelfRelocation(file, *target);
   }
-  if (!main || !file->CodeOffset(*main)) return std::nullopt;
+  if (!main || *main == 0 || !file->CodeOffset(*main)) return std::nullopt;
   return main;
-}
-
-// In the C main that rustc generates: the first code address it takes is the program's own main, and
-// what it calls then is std::rt::lang_start, or what that was inlined into.
-void FindRustMarks(ElfFile* file, const SymbolLadder& symbols, uint64_t shim, SiteRung shim_rung,
-                   ImageFacts* facts) {
-  std::optional<uint64_t> own_main;
-  std::optional<uint64_t> call;
-  const std::vector<uint8_t> code = file->ReadAtAddress(shim, kStubBytes);
-  VisitInstructions(code, shim, /*resync=*/false, [&](const Instruction& step) {
-    if (!own_main && step.loads_register >= 0 && file->CodeOffset(step.loaded_address)) {
-      own_main = step.loaded_address;
-    }
-    if (!own_main && step.loads_memory_register >= 0) {
-      const std::optional<uint64_t> pointer = PointerAt(file, step.loaded_from);
-      if (pointer && file->CodeOffset(*pointer)) own_main = pointer;
-    }
-    if (step.is_call || step.is_jump) call = step.address;
-    return !step.ends_straight_line;
-  });
-  if (own_main) {
-    facts->main_address = *own_main;
-    AddSite(file, MarkKind::kMain, SiteRung::kCallSite, *own_main, "main", facts);
-    const auto lang_start = symbols.Find("lang_start");
-    if (lang_start) {
-      AddSite(file, MarkKind::kRustLangStart, lang_start->rung, lang_start->address,
-              "std::rt::lang_start", facts);
-    } else if (call) {
-      AddSite(file, MarkKind::kRustLangStart, SiteRung::kCallSite, *call, "std::rt::lang_start",
-              facts);
-    }
-  } else {
-    AddSite(file, MarkKind::kMain, shim_rung, shim, "main", facts);
-  }
 }
 
 // A static-pie program relocates itself from __libc_start_main: the instruction after that call.
