@@ -3,14 +3,18 @@
 
 #include "daemon/elf/go_functions.h"
 
+#include <algorithm>
 #include <cstring>
+#include <span>
 #include <vector>
+
+#include "absl/strings/str_cat.h"
 
 namespace startscope {
 namespace {
 
 constexpr uint64_t kMaxTableBytes = 48u << 20;
-constexpr uint64_t kMaxRelocationBytes = 16u << 20;
+constexpr uint32_t kNoteGoBuildId = 4;
 constexpr uint64_t kMaxFunctions = 1u << 20;
 
 // First word of the table (cmd/link and runtime/symtab.go of the respective release).
@@ -43,33 +47,87 @@ class Table {
   const std::vector<uint8_t> bytes_;
 };
 
-// The addend of the relative relocation of the word at `address`, 0 if there is none: in a
-// position-independent executable the table's text address is such a word.
-uint64_t RelocatedWord(ElfFile* file, uint64_t address) {
-  const ElfSection* section = file->FindSection(".rela.dyn");
-  if (section == nullptr) section = file->FindSection(".rela");
-  if (section == nullptr) return 0;
-  const std::vector<uint8_t> bytes = file->ReadSection(*section, kMaxRelocationBytes);
-  for (size_t at = 0; at + sizeof(Elf64_Rela) <= bytes.size(); at += sizeof(Elf64_Rela)) {
-    Elf64_Rela relocation;
-    std::memcpy(&relocation, bytes.data() + at, sizeof(relocation));
-    if (relocation.r_offset == address) return static_cast<uint64_t>(relocation.r_addend);
+bool StartsTable(std::span<const uint8_t> bytes) {
+  if (bytes.size() < 80 || bytes[4] != 0 || bytes[5] != 0 || bytes[6] != 1 || bytes[7] != 8) {
+    return false;  // two zeros, x86-64's instruction quantum, pointer size
+  }
+  uint32_t magic = 0;
+  std::memcpy(&magic, bytes.data(), sizeof(magic));
+  uint64_t functions = 0;
+  std::memcpy(&functions, bytes.data() + 8, sizeof(functions));
+  const bool known = magic == kMagic12 || magic == kMagic116 || magic == kMagic118 ||
+                     magic == kMagic120;
+  return known && functions != 0 && functions <= kMaxFunctions;
+}
+
+struct FoundTable {
+  std::vector<uint8_t> bytes;
+  uint64_t address = 0;
+};
+
+FoundTable FindTable(ElfFile* file) {
+  for (const char* name : {".gopclntab", ".data.rel.ro.gopclntab"}) {
+    const ElfSection* section = file->FindSection(name);
+    if (section == nullptr) continue;
+    std::vector<uint8_t> bytes = file->ReadSection(*section, kMaxTableBytes);
+    if (StartsTable(bytes)) return {std::move(bytes), section->address};
+  }
+  // An external linker merges the table into its read-only data, and sections may be gone.
+  for (const Elf64_Phdr& segment : file->segments()) {
+    if (segment.p_type != PT_LOAD || (segment.p_flags & PF_X) != 0) continue;
+    std::vector<uint8_t> bytes =
+        file->ReadAtAddress(segment.p_vaddr, std::min<uint64_t>(segment.p_filesz, kMaxTableBytes));
+    for (size_t at = 0; at + 80 <= bytes.size(); at += 8) {
+      if (!StartsTable(std::span(bytes).subspan(at))) continue;
+      bytes.erase(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(at));
+      return {std::move(bytes), segment.p_vaddr + at};
+    }
+  }
+  return {};
+}
+
+// Functions are listed as offsets from the start of Go's code. Where the table does not say where
+// that is, the entry point does, when it is Go's own.
+uint64_t TextFromEntry(ElfFile* file, const Table& table, uint64_t functions, uint64_t names,
+                       uint64_t entries) {
+  for (uint64_t i = 0; i < functions; ++i) {
+    const auto at = entries + table.Get<uint32_t>(entries + i * 8 + 4);
+    if (table.Text(names + table.Get<uint32_t>(at + 4)) != "_rt0_amd64_linux") continue;
+    return file->header().e_entry - table.Get<uint32_t>(entries + i * 8);
   }
   return 0;
 }
 
 }  // namespace
 
+std::string GoEvidence(ElfFile* file) {
+  constexpr uint64_t kBuildInfoReach = 256;
+  constexpr std::string_view kBuildInfo = "\xff Go buildinf:";
+  for (const char* name : {".go.buildinfo", ".gopclntab", ".data.rel.ro.gopclntab"}) {
+    if (file->FindSection(name) != nullptr) return absl::StrCat("section ", name);
+  }
+  if (file->HasNote("Go", kNoteGoBuildId)) return "note of its linker";
+  // Without section headers: its linker puts the build information first in the data segment.
+  for (const Elf64_Phdr& segment : file->segments()) {
+    if (segment.p_type != PT_LOAD || (segment.p_flags & PF_W) == 0) continue;
+    const std::vector<uint8_t> bytes = file->ReadAtAddress(segment.p_vaddr, kBuildInfoReach);
+    if (std::search(bytes.begin(), bytes.end(), kBuildInfo.begin(), kBuildInfo.end(),
+                    [](uint8_t byte, char text) { return byte == static_cast<uint8_t>(text); }) !=
+        bytes.end()) {
+      return "build information in its data";
+    }
+  }
+  return {};
+}
+
 bool VisitGoFunctions(ElfFile* file,
                       const std::function<void(std::string_view, uint64_t)>& visit) {
-  const ElfSection* section = file->FindSection(".gopclntab");
-  if (section == nullptr) section = file->FindSection(".data.rel.ro.gopclntab");
-  if (section == nullptr) return false;
-  const Table table(file->ReadSection(*section, kMaxTableBytes));
-  if (table.size() < 64 || table.Get<uint8_t>(7) != 8) return false;
+  if (GoEvidence(file).empty()) return false;
+  FoundTable found = FindTable(file);
+  const Table table(std::move(found.bytes));
+  if (table.size() == 0) return false;
   const auto magic = table.Get<uint32_t>(0);
   const auto functions = table.Get<uint64_t>(8);
-  if (functions > kMaxFunctions) return false;
 
   if (magic == kMagic12) {
     for (uint64_t i = 0; i < functions; ++i) {
@@ -89,11 +147,11 @@ bool VisitGoFunctions(ElfFile* file,
     }
     return true;
   }
-  if (magic != kMagic118 && magic != kMagic120) return false;
-  auto text = table.Get<uint64_t>(24);
-  if (text == 0) text = RelocatedWord(file, section->address + 24);
   const auto names = table.Get<uint64_t>(32);
   const auto entries = table.Get<uint64_t>(64);
+  auto text = file->PointerAt(found.address + 24).value_or(0);
+  if (text == 0) text = TextFromEntry(file, table, functions, names, entries);
+  if (text == 0) return false;
   for (uint64_t i = 0; i < functions; ++i) {
     const auto offset = table.Get<uint32_t>(entries + i * 8);
     const auto at = entries + table.Get<uint32_t>(entries + i * 8 + 4);

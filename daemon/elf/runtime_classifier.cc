@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "daemon/elf/go_functions.h"
 
 namespace startscope {
 namespace {
@@ -83,13 +84,9 @@ void ClassifyKindAndLinkage(const ElfDynamic& dynamic, const SymbolLadder& symbo
 }
 
 std::string ClassifyLanguage(ElfFile* file, const SymbolLadder& symbols, ImageFacts* facts) {
-  if (file->FindSection(".go.buildinfo") != nullptr) {
+  if (const std::string go = GoEvidence(file); !go.empty()) {
     facts->language = Language::kGo;
-    return "Go: section .go.buildinfo";
-  }
-  if (file->FindSection(".gopclntab") != nullptr || file->HasNote("Go", 4)) {
-    facts->language = Language::kGo;
-    return "Go: function table or note of its linker";
+    return absl::StrCat("Go: ", go);
   }
   if (symbols.saw_rust()) {
     facts->language = Language::kRust;

@@ -28,6 +28,17 @@ bool Contains(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
 }
 
+// std::rt::lang_start itself, in the legacy and the v0 mangling; not its closures, nor instances of
+// generic functions for them.
+bool IsLangStart(std::string_view name) {
+  constexpr size_t kMaxCrateId = 16;
+  constexpr std::string_view kGenericInCrateModule = "_RINvNtC";
+  if (name.substr(0, 25) == "_ZN3std2rt10lang_start17h") return true;
+  if (name.substr(0, kGenericInCrateModule.size()) != kGenericInCrateModule) return false;
+  const size_t at = name.find("3std2rt10lang_start");
+  return at != std::string_view::npos && at <= kGenericInCrateModule.size() + kMaxCrateId;
+}
+
 }  // namespace
 
 SymbolLadder::SymbolLadder(ElfFile* file, const std::string& build_id,
@@ -70,12 +81,8 @@ void SymbolLadder::Collect(ElfFile* file, uint32_t table, SiteRung rung) {
         rust_short_backtraces_.size() < kMaxShortBacktraces) {
       rust_short_backtraces_.insert(symbol.address);
     }
-    // std::rt::lang_start, in the legacy and the v0 mangling.
-    if (Contains(symbol.name, "2rt10lang_start") && !Contains(symbol.name, "closure") &&
-        !Contains(symbol.name, "lang_start_internal")) {
-      saw_rust_ = true;
-      Offer("lang_start", symbol, rung);
-    }
+    saw_rust_ |= Contains(symbol.name, "2rt10lang_start");
+    if (IsLangStart(symbol.name)) Offer("lang_start", symbol, rung);
   });
   if (table == SHT_SYMTAB && read) has_symtab_ = true;
 }
