@@ -63,15 +63,7 @@ bool ElfFile::ReadHeader() {
     error_ = "ELF of an unsupported class or byte order";
     return false;
   }
-  if (!is_64_bit_) {
-    Elf32_Ehdr narrow{};
-    if (source_->Read(0, {reinterpret_cast<uint8_t*>(&narrow), sizeof(narrow)})) {
-      header_.e_type = narrow.e_type;
-      header_.e_machine = narrow.e_machine;
-      header_.e_entry = narrow.e_entry;
-    }
-    return false;
-  }
+  if (!is_64_bit_) return ReadNarrowHeader();
   if (!source_->Read(0, {reinterpret_cast<uint8_t*>(&header_), sizeof(header_)})) {
     error_ = "ELF header cut off";
     return false;
@@ -79,19 +71,43 @@ bool ElfFile::ReadHeader() {
   return true;
 }
 
+// A 32-bit file's sections are left alone: its header is kept without them.
+bool ElfFile::ReadNarrowHeader() {
+  Elf32_Ehdr narrow{};
+  if (!source_->Read(0, {reinterpret_cast<uint8_t*>(&narrow), sizeof(narrow)})) {
+    error_ = "ELF header cut off";
+    return false;
+  }
+  header_.e_type = narrow.e_type;
+  header_.e_machine = narrow.e_machine;
+  header_.e_entry = narrow.e_entry;
+  header_.e_phoff = narrow.e_phoff;
+  header_.e_phentsize = narrow.e_phentsize;
+  header_.e_phnum = narrow.e_phnum;
+  return true;
+}
+
 void ElfFile::ReadSegments() {
   if (header_.e_phnum == 0) return;
-  if (header_.e_phentsize != sizeof(Elf64_Phdr) || header_.e_phnum > kMaxSegments) {
+  const size_t entry_bytes = is_64_bit_ ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr);
+  if (header_.e_phentsize != entry_bytes || header_.e_phnum > kMaxSegments) {
     error_ = "ELF program headers of an impossible size or number";
     return;
   }
-  std::vector<Elf64_Phdr> read(header_.e_phnum);
-  const size_t bytes = read.size() * sizeof(Elf64_Phdr);
-  if (!source_->Read(header_.e_phoff, {reinterpret_cast<uint8_t*>(read.data()), bytes})) {
+  std::vector<uint8_t> read(header_.e_phnum * entry_bytes);
+  if (!source_->Read(header_.e_phoff, read)) {
     error_ = "ELF program headers cut off";
     return;
   }
-  segments_ = std::move(read);
+  for (size_t at = 0; at < read.size(); at += entry_bytes) {
+    if (is_64_bit_) {
+      segments_.push_back(Load<Elf64_Phdr>(read.data() + at));
+      continue;
+    }
+    const auto from = Load<Elf32_Phdr>(read.data() + at);
+    segments_.push_back({from.p_type, from.p_flags, from.p_offset, from.p_vaddr, from.p_paddr,
+                         from.p_filesz, from.p_memsz, from.p_align});
+  }
 }
 
 void ElfFile::ReadSections() {

@@ -49,7 +49,7 @@ struct ElfDynamic {
   uint64_t flags_1 = 0;
 };
 
-// A 64-bit little-endian ELF file, read with every offset and count checked against the file and
+// A little-endian ELF file (of a 32-bit one, header and program headers only), read with every offset and count checked against the file and
 // against fixed bounds. Nothing throws or aborts; what is out of bounds is absent. One thread.
 class ElfFile {
  public:
@@ -98,6 +98,7 @@ class ElfFile {
 
  private:
   bool ReadHeader();
+  bool ReadNarrowHeader();
   void ReadSegments();
   void ReadSections();
   std::vector<uint64_t> ReadFunctionStarts();

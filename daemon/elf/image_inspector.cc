@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <string_view>
 
 #include "absl/strings/str_cat.h"
 #include "daemon/elf/elf_file.h"
@@ -25,7 +26,7 @@ bool ReadScript(ByteSource* source, ImageFacts* facts) {
   if (line.size() < 3 || !source->Read(0, line) || line[0] != '#' || line[1] != '!') return false;
   const std::string text(line.begin() + 2, line.end());
   const size_t begin = text.find_first_not_of(" \t");
-  const size_t end = text.find_first_of(" \t\n", begin);
+  const size_t end = text.find_first_of(std::string_view(" \t\n\0", 4), begin);
   facts->kind = ImageKind::kScript;
   if (begin == std::string::npos || text[begin] == '\n') {
     facts->error = absl::StrCat(facts->path, ": #! line without an interpreter");
@@ -74,13 +75,6 @@ ImageFacts InspectImage(ByteSource* source, const InspectOptions& options) {
     facts.error = absl::StrCat(facts.path, ": ", file.error());
     return facts;
   }
-  if (!file.is_64_bit()) {
-    facts.kind = ImageKind::kExecutable;
-    facts.libc = Libc::kUnknown;
-    facts.language = Language::kUnknown;
-    facts.evidence = "32-bit program: phases from kernel events only";
-    return facts;
-  }
   facts.entry_address = file.header().e_entry;
   facts.position_independent = file.header().e_type == ET_DYN;
   ReadSegments(file, &facts);
@@ -90,15 +84,16 @@ ImageFacts InspectImage(ByteSource* source, const InspectOptions& options) {
     facts.interpreter.assign(reinterpret_cast<const char*>(name.data()),
                              strnlen(reinterpret_cast<const char*>(name.data()), name.size()));
   }
-  const ElfDynamic dynamic = file.ReadDynamic();
+  // Of a 32-bit file only the header and the program headers are read.
+  const ElfDynamic dynamic = facts.is_64_bit ? file.ReadDynamic() : ElfDynamic{};
   facts.needed = dynamic.needed;
   facts.soname = dynamic.soname;
   facts.build_id = file.ReadBuildId();
-  const SymbolLadder symbols(&file, facts.build_id, options.debug_root);
+  const SymbolLadder symbols(&file, facts.build_id, options.debug_root, facts.path);
   facts.has_symtab = symbols.has_symtab();
   facts.debug_file_used = symbols.debug_file_used();
   ClassifyRuntime(&file, dynamic, symbols, options.is_loader_hint, &facts);
-  if (facts.machine != EM_X86_64) return facts;
+  if (facts.machine != EM_X86_64 || !facts.is_64_bit) return facts;
   if (facts.kind == ImageKind::kLoader) FindLoaderMarks(&file, symbols, &facts);
   if (facts.kind == ImageKind::kExecutable) FindExecutableMarks(&file, symbols, &facts);
   return facts;

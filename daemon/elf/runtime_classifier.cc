@@ -88,6 +88,10 @@ std::string ClassifyLanguage(ElfFile* file, const SymbolLadder& symbols, ImageFa
     facts->language = Language::kGo;
     return absl::StrCat("Go: ", go);
   }
+  if (!facts->is_64_bit) {
+    facts->language = Language::kUnknown;
+    return "language: not looked for in 32-bit programs";
+  }
   if (symbols.saw_rust()) {
     facts->language = Language::kRust;
     return "Rust: symbols of its runtime";
@@ -144,7 +148,7 @@ std::string ClassifyLibc(ElfFile* file, const SymbolLadder& symbols, ImageFacts*
     facts->libc = Libc::kGlibc;
     return "glibc: its start code";
   }
-  if (facts->machine != EM_X86_64) {
+  if (facts->machine != EM_X86_64 || !facts->is_64_bit) {
     facts->libc = Libc::kUnknown;
     return "libc: this machine's start code is not known";
   }
@@ -167,6 +171,10 @@ void ClassifyRuntime(ElfFile* file, const ElfDynamic& dynamic, const SymbolLadde
       facts->kind == ImageKind::kLoader || facts->linkage != Linkage::kDynamic;
   if (facts->libc == Libc::kGlibc && carries_version) {
     facts->libc_version = VersionAfter(SectionBytes(file, ".rodata"), "release version ");
+    if (facts->libc_version.empty() && facts->kind == ImageKind::kLoader) {
+      // Loaders before 2.33 say it in their file's name only: ld-2.31.so.
+      facts->libc_version = VersionAfter({facts->path.begin(), facts->path.end()}, "/ld-");
+    }
   }
 }
 

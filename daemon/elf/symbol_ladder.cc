@@ -3,12 +3,12 @@
 
 #include "daemon/elf/symbol_ladder.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <array>
 
+#include "daemon/base/unique_fd.h"
+#include "daemon/elf/debug_file.h"
 #include "daemon/elf/go_functions.h"
 
 namespace startscope {
@@ -42,11 +42,9 @@ bool IsLangStart(std::string_view name) {
 }  // namespace
 
 SymbolLadder::SymbolLadder(ElfFile* file, const std::string& build_id,
-                           const std::string& debug_root) {
-  Collect(file, SHT_SYMTAB, SiteRung::kSymtab);
-  if (!has_symtab_ && !build_id.empty() && !debug_root.empty()) {
-    CollectDebugFile(build_id, debug_root);
-  }
+                           const std::string& debug_root, const std::string& path) {
+  has_symtab_ = Collect(file, SHT_SYMTAB, SiteRung::kSymtab);
+  if (!has_symtab_) CollectDebugFile(file, build_id, debug_root, path);
   Collect(file, SHT_DYNSYM, SiteRung::kDynsym);
   if (!has_symtab_) CollectGoFunctions(file);
 }
@@ -63,8 +61,8 @@ void SymbolLadder::Offer(std::string_view key, const ElfSymbol& symbol, SiteRung
                      FoundSymbol{symbol.address, symbol.size, rung, std::string(symbol.name)});
 }
 
-void SymbolLadder::Collect(ElfFile* file, uint32_t table, SiteRung rung) {
-  const bool read = file->VisitSymbols(table, [&](const ElfSymbol& symbol) {
+bool SymbolLadder::Collect(ElfFile* file, uint32_t table, SiteRung rung) {
+  return file->VisitSymbols(table, [&](const ElfSymbol& symbol) {
     if (symbol.name == "rust_eh_personality" || symbol.name == "__rust_alloc") saw_rust_ = true;
     if (!symbol.defined || symbol.address == 0) return;
     if (symbol.type != STT_FUNC && symbol.type != STT_NOTYPE && symbol.type != STT_GNU_IFUNC) {
@@ -84,26 +82,16 @@ void SymbolLadder::Collect(ElfFile* file, uint32_t table, SiteRung rung) {
     saw_rust_ |= Contains(symbol.name, "2rt10lang_start");
     if (IsLangStart(symbol.name)) Offer("lang_start", symbol, rung);
   });
-  if (table == SHT_SYMTAB && read) has_symtab_ = true;
 }
 
-void SymbolLadder::CollectDebugFile(const std::string& build_id, const std::string& debug_root) {
-  if (build_id.size() < 3) return;
-  const std::string path =
-      debug_root + "/.build-id/" + build_id.substr(0, 2) + "/" + build_id.substr(2) + ".debug";
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) return;
+void SymbolLadder::CollectDebugFile(ElfFile* image, const std::string& build_id,
+                                    const std::string& debug_root, const std::string& path) {
+  const UniqueFd fd = OpenDebugFile(image, build_id, debug_root, path);
   struct stat status{};
-  if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode)) {
-    FdByteSource source(fd, static_cast<uint64_t>(status.st_size));
-    ElfFile debug(&source);
-    if (debug.error().empty() && debug.ReadBuildId() == build_id) {
-      Collect(&debug, SHT_SYMTAB, SiteRung::kDebugFile);
-      debug_file_used_ = has_symtab_;
-      has_symtab_ = false;
-    }
-  }
-  close(fd);
+  if (!fd.valid() || fstat(fd.get(), &status) != 0) return;
+  FdByteSource source(fd.get(), static_cast<uint64_t>(status.st_size));
+  ElfFile debug(&source);
+  debug_file_used_ = debug.error().empty() && Collect(&debug, SHT_SYMTAB, SiteRung::kDebugFile);
 }
 
 void SymbolLadder::CollectGoFunctions(ElfFile* file) {

@@ -27,8 +27,10 @@ struct FoundSymbol {
 // separate debug file, then .dynsym; Go's function table where all are stripped.
 class SymbolLadder {
  public:
-  // `debug_root` empty: no separate debug files. Reads everything it will ever need.
-  SymbolLadder(ElfFile* file, const std::string& build_id, const std::string& debug_root);
+  // `debug_root` empty: no separate debug files. `path` is where the file was, for finding those.
+  // Reads everything it will ever need.
+  SymbolLadder(ElfFile* file, const std::string& build_id, const std::string& debug_root,
+               const std::string& path);
 
   [[nodiscard]] std::optional<FoundSymbol> Find(std::string_view name) const;
   [[nodiscard]] bool has_symtab() const { return has_symtab_; }
@@ -44,8 +46,10 @@ class SymbolLadder {
   [[nodiscard]] bool exports_musl_stages() const { return exports_musl_stages_; }
 
  private:
-  void Collect(ElfFile* file, uint32_t table, SiteRung rung);
-  void CollectDebugFile(const std::string& build_id, const std::string& debug_root);
+  // False when there is no such table.
+  bool Collect(ElfFile* file, uint32_t table, SiteRung rung);
+  void CollectDebugFile(ElfFile* image, const std::string& build_id, const std::string& debug_root,
+                        const std::string& path);
   void CollectGoFunctions(ElfFile* file);
   void Offer(std::string_view key, const ElfSymbol& symbol, SiteRung rung);
 
