@@ -49,8 +49,8 @@ class FdByteSource : public ByteSource {
   bool ReadAt(uint64_t offset, std::span<uint8_t> out) override {
     size_t done = 0;
     while (done < out.size()) {
-      const ssize_t got = pread(fd_, out.data() + done, out.size() - done,
-                                static_cast<off_t>(offset + done));
+      const ssize_t got =
+          pread(fd_, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
       if (got <= 0) return false;
       done += static_cast<size_t>(got);
     }

@@ -44,8 +44,8 @@ bool IsRelativeTransfer(const ZydisDecodedInstruction& decoded) {
 }
 
 bool IsOneByteNop(const ZydisDecodedInstruction& decoded) {
-  return decoded.mnemonic == ZYDIS_MNEMONIC_NOP &&
-         decoded.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && decoded.opcode == 0x90;
+  return decoded.mnemonic == ZYDIS_MNEMONIC_NOP && decoded.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT &&
+         decoded.opcode == 0x90;
 }
 
 // branch_setup_xol_ops() and push_setup_xol_ops(). Multi-byte nops are emulated from Linux 6.16 on
@@ -53,17 +53,16 @@ bool IsOneByteNop(const ZydisDecodedInstruction& decoded) {
 bool IsEmulated(const ZydisDecodedInstruction& decoded, const Prefixes& prefixes) {
   if (decoded.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY) return false;
   if (IsOneByteNop(decoded) || IsRelativeTransfer(decoded)) return !prefixes.operand_size;
-  if (decoded.mnemonic == ZYDIS_MNEMONIC_PUSH &&
-      decoded.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && decoded.opcode >= 0x50 &&
-      decoded.opcode <= 0x57) {
+  if (decoded.mnemonic == ZYDIS_MNEMONIC_PUSH && decoded.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT &&
+      decoded.opcode >= 0x50 && decoded.opcode <= 0x57) {
     return decoded.length == 1 || (decoded.length == 2 && prefixes.rex == 0x41);
   }
   return false;
 }
 
 // What arch_uprobe_analyze_insn() accepts, on the cautious side: kernels before 6.2 refuse every
-// branch and one-byte nop with an operand-size prefix, and vector opcodes are looked up in the table
-// of the plain ones, where some are forbidden.
+// branch and one-byte nop with an operand-size prefix, and vector opcodes are looked up in the
+// table of the plain ones, where some are forbidden.
 bool IsProbeable(const ZydisDecodedInstruction& decoded, const Prefixes& prefixes) {
   if (prefixes.refused || decoded.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY) return false;
   if (prefixes.operand_size && (IsOneByteNop(decoded) || IsRelativeTransfer(decoded))) return false;
@@ -84,8 +83,8 @@ bool IsProbeable(const ZydisDecodedInstruction& decoded, const Prefixes& prefixe
 void DescribeLoad(const ZydisDecodedInstruction& decoded, const ZydisDecodedOperand* operands,
                   uint64_t address, Instruction* result) {
   const int id = ZydisRegisterGetId(operands[0].reg.value);
-  const bool from_memory = operands[1].type == ZYDIS_OPERAND_TYPE_MEMORY &&
-                           operands[1].mem.base == ZYDIS_REGISTER_RIP;
+  const bool from_memory =
+      operands[1].type == ZYDIS_OPERAND_TYPE_MEMORY && operands[1].mem.base == ZYDIS_REGISTER_RIP;
   uint64_t absolute = 0;
   if (from_memory &&
       !ZYAN_SUCCESS(ZydisCalcAbsoluteAddress(&decoded, &operands[1], address, &absolute))) {
@@ -157,8 +156,8 @@ void VisitInstructions(std::span<const uint8_t> bytes, uint64_t address, bool re
   ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
   size_t at = 0;
   while (at < bytes.size()) {
-    const ZyanStatus status = ZydisDecoderDecodeFull(
-        &decoder, bytes.data() + at, bytes.size() - at, &decoded, operands);
+    const ZyanStatus status =
+        ZydisDecoderDecodeFull(&decoder, bytes.data() + at, bytes.size() - at, &decoded, operands);
     if (!ZYAN_SUCCESS(status)) {
       if (!resync) return;
       ++at;

@@ -62,10 +62,10 @@ struct ProbePoint {
 // Where the relative jumps in `bytes` lead, ascending.
 std::vector<uint64_t> BranchTargets(std::span<const uint8_t> bytes, uint64_t address);
 
-// The best instruction to probe for an event at `address`: itself when it is emulated, otherwise the
-// first emulated one that is reached in a straight line within 48 bytes, otherwise the first that
-// accepts a probe at all. Never goes past one of `branch_targets` (ascending) behind `address`: what
-// lies there may run without the event, or once for every turn of a loop.
+// The best instruction to probe for an event at `address`: itself when it is emulated, otherwise
+// the first emulated one that is reached in a straight line within 48 bytes, otherwise the first
+// that accepts a probe at all. Never goes past one of `branch_targets` (ascending) behind
+// `address`: what lies there may run without the event, or once for every turn of a loop.
 std::optional<ProbePoint> ChooseProbePoint(std::span<const uint8_t> bytes, uint64_t address,
                                            std::span<const uint64_t> branch_targets);
 

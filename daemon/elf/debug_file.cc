@@ -61,7 +61,7 @@ std::optional<uint32_t> Checksum(ByteSource* source) {
 // `checksum` counts only where there is no build-id to go by.
 UniqueFd OpenIfMatching(const std::string& path, const std::string& build_id, uint32_t checksum) {
   UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  struct stat status{};
+  struct stat status {};
   if (!fd.valid() || fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode)) return {};
   FdByteSource source(fd.get(), static_cast<uint64_t>(status.st_size));
   if (build_id.empty()) {

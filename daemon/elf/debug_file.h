@@ -11,9 +11,9 @@
 
 namespace startscope {
 
-// Opens the separate debug file of `image`, by its build-id or else by the name in its .gnu_debuglink,
-// below `debug_root` only; `path` is the image's own. A file whose build-id (or checksum, for an image
-// without one) does not match is not it. Invalid when there is none.
+// Opens the separate debug file of `image`, by its build-id or else by the name in its
+// .gnu_debuglink, below `debug_root` only; `path` is the image's own. A file whose build-id (or
+// checksum, for an image without one) does not match is not it. Invalid when there is none.
 UniqueFd OpenDebugFile(ElfFile* image, const std::string& build_id, const std::string& debug_root,
                        const std::string& path);
 

@@ -263,8 +263,8 @@ ElfDynamic ElfFile::ReadDynamic() {
   return dynamic;
 }
 
-void ElfFile::VisitNotes(const std::function<bool(std::string_view, uint32_t,
-                                                  std::span<const uint8_t>)>& visit) {
+void ElfFile::VisitNotes(
+    const std::function<bool(std::string_view, uint32_t, std::span<const uint8_t>)>& visit) {
   for (const Elf64_Phdr& segment : segments_) {
     if (segment.p_type != PT_NOTE) continue;
     const std::vector<uint8_t> bytes =

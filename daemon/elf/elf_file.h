@@ -33,7 +33,7 @@ struct ElfSymbol {
   std::string_view name;  // valid during the visit only
   uint64_t address = 0;
   uint64_t size = 0;
-  uint8_t type = 0;     // STT_*
+  uint8_t type = 0;  // STT_*
   bool defined = false;
 };
 
@@ -49,8 +49,9 @@ struct ElfDynamic {
   uint64_t flags_1 = 0;
 };
 
-// A little-endian ELF file (of a 32-bit one, header and program headers only), read with every offset and count checked against the file and
-// against fixed bounds. Nothing throws or aborts; what is out of bounds is absent. One thread.
+// A little-endian ELF file (of a 32-bit one, header and program headers only), read with every
+// offset and count checked against the file and against fixed bounds. Nothing throws or aborts;
+// what is out of bounds is absent. One thread.
 class ElfFile {
  public:
   // Does not own `source`. `error()` says why the file is not usable; accessors are then empty.

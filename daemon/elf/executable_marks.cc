@@ -34,8 +34,8 @@ std::optional<uint64_t> FirstArgument(ElfFile* file, uint64_t address,
   return argument;
 }
 
-// In a static-pie link, musl's start code relocates the program first and then goes on to a stub that
-// passes main, _init and _fini to __libc_start_main (crt/rcrt1.c): main, if this is that stub.
+// In a static-pie link, musl's start code relocates the program first and then goes on to a stub
+// that passes main, _init and _fini to __libc_start_main (crt/rcrt1.c): main, if this is that stub.
 std::optional<uint64_t> MainFromMuslStub(ElfFile* file, uint64_t address) {
   std::map<int, uint64_t> loaded;
   bool calls = false;
@@ -52,8 +52,8 @@ std::optional<uint64_t> MainFromMuslStub(ElfFile* file, uint64_t address) {
   return loaded[kRdi];
 }
 
-// Looks for that stub among the places that the code at `start` calls, jumps to or takes the address
-// of.
+// Looks for that stub among the places that the code at `start` calls, jumps to or takes the
+// address of.
 std::optional<uint64_t> MainBehindSelfRelocation(ElfFile* file, uint64_t start) {
   std::optional<uint64_t> main;
   const std::vector<uint8_t> code = file->ReadAtAddress(start, kSelfRelocationBytes);

@@ -55,8 +55,8 @@ bool StartsTable(std::span<const uint8_t> bytes) {
   std::memcpy(&magic, bytes.data(), sizeof(magic));
   uint64_t functions = 0;
   std::memcpy(&functions, bytes.data() + 8, sizeof(functions));
-  const bool known = magic == kMagic12 || magic == kMagic116 || magic == kMagic118 ||
-                     magic == kMagic120;
+  const bool known =
+      magic == kMagic12 || magic == kMagic116 || magic == kMagic118 || magic == kMagic120;
   return known && functions != 0 && functions <= kMaxFunctions;
 }
 
@@ -120,8 +120,7 @@ std::string GoEvidence(ElfFile* file) {
   return {};
 }
 
-bool VisitGoFunctions(ElfFile* file,
-                      const std::function<void(std::string_view, uint64_t)>& visit) {
+bool VisitGoFunctions(ElfFile* file, const std::function<void(std::string_view, uint64_t)>& visit) {
   if (GoEvidence(file).empty()) return false;
   FoundTable found = FindTable(file);
   const Table table(std::move(found.bytes));

@@ -36,7 +36,7 @@ enum class ImageKind : uint8_t {
   kExecutable,  // has an entry point and is meant to be executed
   kLoader,      // a program interpreter: ld.so, ld-musl
   kLibrary,
-  kScript,      // begins with #!: `interpreter` names the program
+  kScript,  // begins with #!: `interpreter` names the program
 };
 
 // The events a uprobe can be placed on. Values equal enum ss_mark_kind of bpf/event.h (a test
@@ -68,8 +68,8 @@ enum class SiteRung : uint8_t {
 
 // What the kernel must do to step over the instruction under a uprobe.
 enum class StepCost : uint8_t {
-  kEmulated,        // nop, push, relative call, jump: hundreds of ns
-  kSingleStepped,   // anything else: many times dearer
+  kEmulated,       // nop, push, relative call, jump: hundreds of ns
+  kSingleStepped,  // anything else: many times dearer
 };
 
 struct MarkSite {
@@ -100,7 +100,7 @@ struct ImageFacts {
   std::string path;  // as given by whoever asked; a label, never reopened
   ImageKind kind = ImageKind::kUnknown;
   bool is_64_bit = false;
-  uint16_t machine = 0;    // ELF e_machine
+  uint16_t machine = 0;  // ELF e_machine
   bool position_independent = false;
   uint64_t entry_address = 0;  // link-time virtual
   uint64_t phdr_address = 0;   // link-time virtual address of the program headers; 0 if not loaded

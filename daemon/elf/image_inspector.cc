@@ -5,6 +5,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <string_view>
@@ -81,8 +82,7 @@ ImageFacts InspectImage(ByteSource* source, const InspectOptions& options) {
   if (const Elf64_Phdr* segment = file.FindSegment(PT_INTERP)) {
     const std::vector<uint8_t> name =
         file.ReadAt(segment->p_offset, std::min<uint64_t>(segment->p_filesz, kMaxInterpreterName));
-    facts.interpreter.assign(reinterpret_cast<const char*>(name.data()),
-                             strnlen(reinterpret_cast<const char*>(name.data()), name.size()));
+    facts.interpreter.assign(name.begin(), std::find(name.begin(), name.end(), uint8_t{0}));
   }
   // Of a 32-bit file only the header and the program headers are read.
   const ElfDynamic dynamic = facts.is_64_bit ? file.ReadDynamic() : ElfDynamic{};
@@ -102,7 +102,7 @@ ImageFacts InspectImage(ByteSource* source, const InspectOptions& options) {
 ImageFacts InspectImage(int fd, const InspectOptions& options) {
   ImageFacts facts;
   facts.path = options.path_label;
-  struct stat status{};
+  struct stat status {};
   if (fstat(fd, &status) != 0) {
     facts.error = absl::StrCat(facts.path, ": ", std::strerror(errno));
     return facts;

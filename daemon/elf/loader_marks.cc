@@ -76,8 +76,8 @@ void FindStateCalls(const Code& code, uint64_t callee, bool by_argument,
   });
 }
 
-// The function that sets the state for all others, where there is one (since glibc 2.41): a small one
-// that ends in a jump to _dl_debug_state().
+// The function that sets the state for all others, where there is one (since glibc 2.41): a small
+// one that ends in a jump to _dl_debug_state().
 std::optional<uint64_t> FindStateSetter(const Code& code, uint64_t debug_state,
                                         const std::vector<uint64_t>& starts) {
   std::optional<uint64_t> setter;
@@ -172,8 +172,7 @@ void FindGlibcMarks(ElfFile* file, const SymbolLadder& symbols, ImageFacts* fact
   }
   for (const StateCall& call : calls) {
     if (call.address < dl_main.begin || call.address >= dl_main.end) continue;
-    const MarkKind kind =
-        call.state == kAdd ? MarkKind::kDependenciesBegin : MarkKind::kRelocated;
+    const MarkKind kind = call.state == kAdd ? MarkKind::kDependenciesBegin : MarkKind::kRelocated;
     if (call.state != kAdd && call.state != kConsistent) continue;
     AddSite(file, kind, SiteRung::kCallSite, call.address, "_dl_debug_state", facts);
   }
@@ -188,8 +187,9 @@ void FindMuslMarks(ElfFile* file, const SymbolLadder& symbols, ImageFacts* facts
     AddSite(file, MarkKind::kDependenciesBegin, stage3->rung, stage3->address, stage3->name, facts);
   }
   if (stage3 && debug_state && stage3->size != 0) {
-    const Code code = {file->ReadAtAddress(stage3->address, std::min<uint64_t>(stage3->size, 1u << 16)),
-                       stage3->address};
+    const Code code = {
+        file->ReadAtAddress(stage3->address, std::min<uint64_t>(stage3->size, 1u << 16)),
+        stage3->address};
     std::vector<StateCall> calls;
     FindStateCalls(code, debug_state->address, /*by_argument=*/false, {}, &calls);
     for (const StateCall& call : calls) {

@@ -20,8 +20,8 @@ constexpr uint64_t kClosureBytes = 32;
 // Of the vtable of a `dyn Fn`: drop, size, align, call_once, call_mut, call.
 constexpr uint64_t kVtableCall = 5 * 8;
 
-// The C main that rustc generates: it widens argc to isize, takes the address of the crate's main and
-// makes one call, of std::rt::lang_start or what that was inlined into.
+// The C main that rustc generates: it widens argc to isize, takes the address of the crate's main
+// and makes one call, of std::rt::lang_start or what that was inlined into.
 struct Shim {
   uint64_t own_main = 0;
   std::optional<uint64_t> callee;

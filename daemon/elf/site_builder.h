@@ -17,8 +17,8 @@ namespace startscope {
 // event in a straight line and, as far as direct jumps tell, only from it. nullopt: nowhere.
 std::optional<ProbePoint> FindProbePoint(ElfFile* file, uint64_t address);
 
-// Adds a site for an event at `address`, moved to the cheapest instruction near it; nothing when there
-// is no place for a probe or the kind already has a site.
+// Adds a site for an event at `address`, moved to the cheapest instruction near it; nothing when
+// there is no place for a probe or the kind already has a site.
 void AddSite(ElfFile* file, MarkKind kind, SiteRung rung, uint64_t address,
              const std::string& symbol, ImageFacts* facts);
 

@@ -16,10 +16,21 @@ namespace {
 
 // Searched for by exact name.
 constexpr std::array<std::string_view, 15> kWanted = {
-    "main",          "main.main",        "runtime.main",        "runtime.schedinit",
-    "_dl_debug_state", "dl_main",        "_dl_map_object_deps", "_dlstart",
-    "__dls2b",       "__dls3",           "__libc_start_main",   "_start",
-    "_start_c",      "__init_libc",       "_dl_relocate_static_pie",
+    "main",
+    "main.main",
+    "runtime.main",
+    "runtime.schedinit",
+    "_dl_debug_state",
+    "dl_main",
+    "_dl_map_object_deps",
+    "_dlstart",
+    "__dls2b",
+    "__dls3",
+    "__libc_start_main",
+    "_start",
+    "_start_c",
+    "__init_libc",
+    "_dl_relocate_static_pie",
 };
 
 constexpr size_t kMaxShortBacktraces = 1024;
@@ -87,7 +98,7 @@ bool SymbolLadder::Collect(ElfFile* file, uint32_t table, SiteRung rung) {
 void SymbolLadder::CollectDebugFile(ElfFile* image, const std::string& build_id,
                                     const std::string& debug_root, const std::string& path) {
   const UniqueFd fd = OpenDebugFile(image, build_id, debug_root, path);
-  struct stat status{};
+  struct stat status {};
   if (!fd.valid() || fstat(fd.get(), &status) != 0) return;
   FdByteSource source(fd.get(), static_cast<uint64_t>(status.st_size));
   ElfFile debug(&source);

@@ -5,35 +5,173 @@
 
 #include <fcntl.h>
 
+#include <cinttypes>
 #include <cstdio>
 #include <cstring>
 
+#include "daemon/base/unique_fd.h"
 #include "daemon/elf/image_inspector.h"
 
+namespace startscope {
+namespace {
+
+const char* Name(ImageKind kind) {
+  switch (kind) {
+    case ImageKind::kUnknown:
+      return "unknown";
+    case ImageKind::kExecutable:
+      return "executable";
+    case ImageKind::kLoader:
+      return "loader";
+    case ImageKind::kLibrary:
+      return "library";
+    case ImageKind::kScript:
+      return "script";
+  }
+  return "?";
+}
+
+const char* Name(Libc libc) {
+  switch (libc) {
+    case Libc::kUnspecified:
+      return "-";
+    case Libc::kGlibc:
+      return "glibc";
+    case Libc::kMusl:
+      return "musl";
+    case Libc::kNone:
+      return "none";
+    case Libc::kUnknown:
+      return "unknown";
+  }
+  return "?";
+}
+
+const char* Name(Linkage linkage) {
+  switch (linkage) {
+    case Linkage::kUnspecified:
+      return "-";
+    case Linkage::kDynamic:
+      return "dynamic";
+    case Linkage::kStatic:
+      return "static";
+    case Linkage::kStaticPie:
+      return "static-pie";
+  }
+  return "?";
+}
+
+const char* Name(Language language) {
+  switch (language) {
+    case Language::kUnspecified:
+      return "-";
+    case Language::kCOrCpp:
+      return "c-or-cpp";
+    case Language::kRust:
+      return "rust";
+    case Language::kGo:
+      return "go";
+    case Language::kUnknown:
+      return "unknown";
+  }
+  return "?";
+}
+
+const char* Name(MarkKind kind) {
+  switch (kind) {
+    case MarkKind::kNone:
+      return "none";
+    case MarkKind::kLoaderEntry:
+      return "loader-entry";
+    case MarkKind::kDependenciesBegin:
+      return "dependencies-begin";
+    case MarkKind::kRelocated:
+      return "relocated";
+    case MarkKind::kEntry:
+      return "entry";
+    case MarkKind::kLibcStart:
+      return "libc-start";
+    case MarkKind::kMain:
+      return "main";
+    case MarkKind::kGoSchedinit:
+      return "go-schedinit";
+    case MarkKind::kGoRuntimeMain:
+      return "go-runtime-main";
+    case MarkKind::kRustLangStart:
+      return "rust-lang-start";
+    case MarkKind::kDependenciesMapped:
+      return "dependencies-mapped";
+    case MarkKind::kSelfRelocated:
+      return "self-relocated";
+  }
+  return "?";
+}
+
+const char* Name(SiteRung rung) {
+  switch (rung) {
+    case SiteRung::kSdt:
+      return "sdt";
+    case SiteRung::kSymtab:
+      return "symtab";
+    case SiteRung::kDebugFile:
+      return "debug-file";
+    case SiteRung::kDynsym:
+      return "dynsym";
+    case SiteRung::kCallSite:
+      return "call-site";
+    case SiteRung::kElfEntry:
+      return "elf-entry";
+  }
+  return "?";
+}
+
+void Print(const ImageFacts& facts) {
+  std::printf("kind=%s libc=%s linkage=%s language=%s libc_version=%s machine=%u bits=%d pie=%d\n",
+              Name(facts.kind), Name(facts.libc), Name(facts.linkage), Name(facts.language),
+              facts.libc_version.c_str(), facts.machine, facts.is_64_bit ? 64 : 32,
+              facts.position_independent);
+  std::printf("entry=%#" PRIx64 " main=%#" PRIx64 " phdr=%#" PRIx64 " relro=%#" PRIx64 "+%#" PRIx64
+              " size=%" PRIu64 "\n",
+              facts.entry_address, facts.main_address, facts.phdr_address, facts.relro_address,
+              facts.relro_bytes, facts.size_bytes);
+  std::printf("interpreter=%s soname=%s build_id=%s symtab=%d debug_file=%d\n",
+              facts.interpreter.c_str(), facts.soname.c_str(), facts.build_id.c_str(),
+              facts.has_symtab, facts.debug_file_used);
+  std::printf("evidence=%s\n", facts.evidence.c_str());
+  if (!facts.error.empty()) std::printf("error=%s\n", facts.error.c_str());
+  for (const std::string& needed : facts.needed) std::printf("needed %s\n", needed.c_str());
+  for (const LoadSegment& segment : facts.segments) {
+    std::printf("segment address=%#" PRIx64 " memory=%#" PRIx64 " offset=%#" PRIx64
+                " file=%#" PRIx64 " %c%c%c\n",
+                segment.address, segment.memory_bytes, segment.file_offset, segment.file_bytes,
+                segment.readable ? 'r' : '-', segment.writable ? 'w' : '-',
+                segment.executable ? 'x' : '-');
+  }
+  for (const MarkSite& site : facts.sites) {
+    std::printf("site %s rung=%s %s offset=%#" PRIx64 " address=%#" PRIx64 " skew=%u symbol=%s\n",
+                Name(site.kind), Name(site.rung),
+                site.cost == StepCost::kEmulated ? "emulated" : "single-stepped", site.file_offset,
+                site.address, site.skew_bytes, site.symbol.c_str());
+  }
+}
+
+}  // namespace
+}  // namespace startscope
+
 int main(int argc, char** argv) {
-  if (argc < 2) return 2;
+  if (argc < 2) {
+    std::fprintf(stderr, "usage: image_facts_dump PATH [--no-debug-files]\n");
+    return 2;
+  }
   startscope::InspectOptions options;
   options.path_label = argv[1];
   if (argc > 2 && std::strcmp(argv[2], "--no-debug-files") == 0) options.debug_root.clear();
-  const int fd = open(argv[1], O_RDONLY | O_CLOEXEC);
-  if (fd < 0) {
+  const startscope::UniqueFd fd(open(argv[1], O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!fd.valid()) {
     std::perror(argv[1]);
     return 1;
   }
-  const startscope::ImageFacts facts = startscope::InspectImage(fd, options);
-  std::printf("kind=%d libc=%d linkage=%d language=%d version=%s main=%lx entry=%lx interp=%s\n",
-              static_cast<int>(facts.kind), static_cast<int>(facts.libc),
-              static_cast<int>(facts.linkage), static_cast<int>(facts.language),
-              facts.libc_version.c_str(), facts.main_address, facts.entry_address,
-              facts.interpreter.c_str());
-  std::printf("build_id=%s soname=%s symtab=%d debug=%d error=%s\nevidence: %s\n",
-              facts.build_id.c_str(), facts.soname.c_str(), facts.has_symtab, facts.debug_file_used,
-              facts.error.c_str(), facts.evidence.c_str());
-  for (const startscope::MarkSite& site : facts.sites) {
-    std::printf("site kind=%d rung=%d cost=%d offset=%lx address=%lx skew=%u %s\n",
-                static_cast<int>(site.kind), static_cast<int>(site.rung),
-                static_cast<int>(site.cost), site.file_offset, site.address, site.skew_bytes,
-                site.symbol.c_str());
-  }
+  const startscope::ImageFacts facts = startscope::InspectImage(fd.get(), options);
+  startscope::Print(facts);
   return facts.error.empty() ? 0 : 1;
 }

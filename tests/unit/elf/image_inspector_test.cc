@@ -30,7 +30,9 @@ namespace {
 constexpr char kGlibcLoader[] = "/lib64/ld-linux-x86-64.so.2";
 constexpr char kMuslLoader[] = "/lib/ld-musl-x86_64.so.1";
 
-std::string Program(const std::string& name) { return std::string(STARTSCOPE_PROGRAMS) + "/" + name; }
+std::string Program(const std::string& name) {
+  return std::string(STARTSCOPE_PROGRAMS) + "/" + name;
+}
 
 ImageFacts Inspect(const std::string& path, bool debug_files = true) {
   const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
@@ -88,8 +90,8 @@ TEST(ImageInspectorTest, FindsTheLoadersAnnouncementsInDlMain) {
                             facts.build_id.substr(2) + ".debug";
   const auto dl_main = ReadelfSymbol(debug, "dl_main");
   ASSERT_TRUE(dl_main) << debug << " (package libc6-dbg)";
-  for (const MarkKind kind : {MarkKind::kDependenciesBegin, MarkKind::kRelocated,
-                              MarkKind::kDependenciesMapped}) {
+  for (const MarkKind kind :
+       {MarkKind::kDependenciesBegin, MarkKind::kRelocated, MarkKind::kDependenciesMapped}) {
     const MarkSite* site = Site(facts, kind);
     ASSERT_NE(site, nullptr) << static_cast<int>(kind);
     EXPECT_GE(site->address, dl_main->address);
@@ -172,8 +174,8 @@ TEST(ImageInspectorTest, RecognisesEveryRuntimeStrippedOrNot) {
       EXPECT_EQ(facts.kind, ImageKind::kExecutable) << name << variant;
       EXPECT_EQ(facts.libc, expected.libc) << name << variant << ": " << facts.evidence;
       EXPECT_EQ(facts.linkage, expected.linkage) << name << variant;
-      // Older compilers do not write their name into what they compile; without std there is nothing
-      // else to go by.
+      // Older compilers do not write their name into what they compile; without std there is
+      // nothing else to go by.
       const bool anonymous =
           name == "freestanding_rust" &&
           Output("readelf -p .comment " + Program(name)).find("rustc version") == std::string::npos;
@@ -215,7 +217,7 @@ TEST(ImageInspectorTest, EverySiteIsOnAnInstructionOfExecutableCode) {
   for (const auto& [name, expected] : Targets()) {
     const std::string path = Program(name);
     const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    struct stat status{};
+    struct stat status {};
     ASSERT_EQ(fstat(fd.get(), &status), 0);
     FdByteSource source(fd.get(), static_cast<uint64_t>(status.st_size));
     ElfFile file(&source);
@@ -303,7 +305,8 @@ TEST(HostileFileTest, ASparseGiantSymbolTableCostsNothing) {
   }
   const std::string path = ::testing::TempDir() + "/elf_sparse";
   std::ofstream(path, std::ios::binary)
-      .write(reinterpret_cast<const char*>(image.data()), static_cast<std::streamsize>(image.size()));
+      .write(reinterpret_cast<const char*>(image.data()),
+             static_cast<std::streamsize>(image.size()));
   ASSERT_EQ(truncate(path.c_str(), 4ll << 30), 0);
   const ImageFacts facts = Inspect(path);
   EXPECT_FALSE(facts.has_symtab);
