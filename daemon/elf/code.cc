@@ -125,6 +125,7 @@ Instruction Describe(const ZydisDecodedInstruction& decoded, const ZydisDecodedO
   result.ends_straight_line = result.is_call || result.is_jump || result.is_return ||
                               result.is_conditional || decoded.mnemonic == ZYDIS_MNEMONIC_HLT ||
                               decoded.mnemonic == ZYDIS_MNEMONIC_UD2 ||
+                              decoded.meta.category == ZYDIS_CATEGORY_INTERRUPT ||
                               decoded.mnemonic == ZYDIS_MNEMONIC_SYSCALL;
   if (decoded.operand_count == 0) return result;
   uint64_t absolute = 0;

@@ -6,80 +6,19 @@
 
 #include "daemon/elf/image_inspector.h"
 
-#include <fcntl.h>
-#include <gtest/gtest.h>
+#include <elf.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
-#include <cstdio>
-#include <cstdlib>
-#include <fstream>
+#include <cstring>
 #include <map>
-#include <optional>
-#include <sstream>
-#include <string>
 
-#include "daemon/base/unique_fd.h"
 #include "daemon/elf/code.h"
 #include "daemon/elf/elf_file.h"
+#include "tests/unit/elf/elf_testing.h"
 
 namespace startscope {
 namespace {
-
-constexpr char kGlibcLoader[] = "/lib64/ld-linux-x86-64.so.2";
-constexpr char kMuslLoader[] = "/lib/ld-musl-x86_64.so.1";
-
-std::string Program(const std::string& name) {
-  return std::string(STARTSCOPE_PROGRAMS) + "/" + name;
-}
-
-ImageFacts Inspect(const std::string& path, bool debug_files = true) {
-  const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  EXPECT_TRUE(fd.valid()) << path;
-  InspectOptions options;
-  options.path_label = path;
-  if (!debug_files) options.debug_root.clear();
-  return InspectImage(fd.get(), options);
-}
-
-const MarkSite* Site(const ImageFacts& facts, MarkKind kind) {
-  for (const MarkSite& site : facts.sites) {
-    if (site.kind == kind) return &site;
-  }
-  return nullptr;
-}
-
-std::string Output(const std::string& command) {
-  std::string text;
-  FILE* pipe = popen(command.c_str(), "r");
-  std::array<char, 4096> buffer;
-  while (pipe != nullptr && fgets(buffer.data(), buffer.size(), pipe) != nullptr) {
-    text += buffer.data();
-  }
-  if (pipe != nullptr) pclose(pipe);
-  return text;
-}
-
-struct Extent {
-  uint64_t address = 0;
-  uint64_t size = 0;
-};
-
-// A symbol as readelf prints it.
-std::optional<Extent> ReadelfSymbol(const std::string& path, const std::string& name) {
-  std::istringstream lines(Output("readelf -sW " + path + " 2>/dev/null"));
-  std::string line;
-  while (std::getline(lines, line)) {
-    std::istringstream fields(line);
-    std::string index, value, size, type, bind, visibility, section, symbol;
-    fields >> index >> value >> size >> type >> bind >> visibility >> section >> symbol;
-    if (symbol.substr(0, symbol.find('@')) == name && section != "UND") {
-      return Extent{std::stoull(value, nullptr, 16), std::stoull(size, nullptr, 0)};
-    }
-  }
-  return std::nullopt;
-}
 
 TEST(ImageInspectorTest, FindsTheLoadersAnnouncementsInDlMain) {
   const ImageFacts facts = Inspect(kGlibcLoader);
@@ -250,11 +189,6 @@ TEST(ImageInspectorTest, ReportsWhatADynamicProgramNeeds) {
 
 // Hostile files.
 
-std::vector<uint8_t> Bytes(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
 TEST(HostileFileTest, DoesNotReadFromAnythingButRegularFiles) {
   const std::string fifo = ::testing::TempDir() + "/elf_fifo";
   unlink(fifo.c_str());
@@ -265,7 +199,7 @@ TEST(HostileFileTest, DoesNotReadFromAnythingButRegularFiles) {
 }
 
 TEST(HostileFileTest, SurvivesEveryTruncation) {
-  const std::vector<uint8_t> whole = Bytes(Program("freestanding_c"));
+  const std::vector<uint8_t> whole = FileBytes(Program("freestanding_c"));
   for (size_t size = 0; size < whole.size(); ++size) {
     MemoryByteSource source({whole.data(), size});
     const ImageFacts facts = InspectImage(&source, {});
@@ -274,7 +208,7 @@ TEST(HostileFileTest, SurvivesEveryTruncation) {
 }
 
 TEST(HostileFileTest, SurvivesMutations) {
-  const std::vector<uint8_t> whole = Bytes(Program("hello_musl_dynamic"));
+  const std::vector<uint8_t> whole = FileBytes(Program("hello_musl_dynamic"));
   uint32_t state = 12345;
   const auto next = [&] { return state = state * 1664525u + 1013904223u; };
   for (int round = 0; round < 5000; ++round) {
@@ -293,7 +227,7 @@ TEST(HostileFileTest, SurvivesMutations) {
 }
 
 TEST(HostileFileTest, ASparseGiantSymbolTableCostsNothing) {
-  std::vector<uint8_t> image = Bytes(Program("hello_glibc_static"));
+  std::vector<uint8_t> image = FileBytes(Program("hello_glibc_static"));
   Elf64_Ehdr header;
   memcpy(&header, image.data(), sizeof(header));
   for (int i = 0; i < header.e_shnum; ++i) {
