@@ -78,7 +78,7 @@ void ClassifyKindAndLinkage(const ElfDynamic& dynamic, const SymbolLadder& symbo
   } else if (elf_type == ET_DYN && facts->soname.empty() && facts->entry_address != 0) {
     facts->kind = ImageKind::kExecutable;
     facts->linkage = Linkage::kStaticPie;
-  } else {
+  } else if (elf_type == ET_DYN) {
     facts->kind = ImageKind::kLibrary;
   }
 }
@@ -161,6 +161,10 @@ std::string ClassifyLibc(ElfFile* file, const SymbolLadder& symbols, ImageFacts*
 void ClassifyRuntime(ElfFile* file, const ElfDynamic& dynamic, const SymbolLadder& symbols,
                      bool is_loader_hint, ImageFacts* facts) {
   ClassifyKindAndLinkage(dynamic, symbols, is_loader_hint, facts, file->header().e_type);
+  if (facts->kind == ImageKind::kUnknown) {
+    facts->error = absl::StrCat(facts->path, ": neither a program nor a library");
+    return;
+  }
   if (facts->kind == ImageKind::kLibrary) return;
   const std::vector<uint8_t> entry = file->ReadAtAddress(facts->entry_address, 64);
   facts->evidence = ClassifyLibc(file, symbols, facts, entry);

@@ -108,7 +108,6 @@ std::optional<Instruction> FindShortBacktraceCall(ElfFile* file, const SymbolLad
 
 void FindRustMarks(ElfFile* file, const SymbolLadder& symbols, uint64_t c_main, SiteRung rung,
                    ImageFacts* facts) {
-  const auto lang_start = symbols.Find("lang_start");
   if (const std::optional<Shim> shim = ReadShim(file, c_main)) {
     facts->main_address = shim->own_main;
     uint64_t event = shim->own_main;
@@ -117,7 +116,10 @@ void FindRustMarks(ElfFile* file, const SymbolLadder& symbols, uint64_t c_main, 
       event = FindCallOfMain(file, c_main, *shim).value_or(event);
     }
     AddSite(file, MarkKind::kMain, SiteRung::kCallSite, event, "main", facts);
-    if (lang_start) {
+    // The C main does nothing but call it, and often begins with a cheaper instruction.
+    const auto lang_start = symbols.Find("lang_start");
+    const auto start_point = lang_start ? FindProbePoint(file, lang_start->address) : std::nullopt;
+    if (start_point && start_point->cost == StepCost::kEmulated) {
       AddSite(file, MarkKind::kRustLangStart, lang_start->rung, lang_start->address,
               "std::rt::lang_start", facts);
     }

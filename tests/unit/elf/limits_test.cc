@@ -183,6 +183,14 @@ TEST(LimitsTest, SitesOfDamagedFilesLieInExecutableCode) {
   }
 }
 
+TEST(ObjectFileTest, IsNoProgram) {
+  const std::vector<uint8_t> image = WithSections({Elf64_Shdr{}}, ET_REL);
+  MemoryByteSource source(image);
+  const ImageFacts facts = InspectQuietly(&source);
+  EXPECT_EQ(facts.kind, ImageKind::kUnknown);
+  EXPECT_NE(facts.error, "");
+}
+
 TEST(NarrowProgramTest, A32BitProgramIsKnownByItsInterpreter) {
   const Elf32_Ehdr header = [] {
     Elf32_Ehdr value{};
