@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The startscope authors
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <vector>
@@ -18,6 +19,7 @@ constexpr int kRdi = 7;
 constexpr int kR8 = 8;
 constexpr uint64_t kStubBytes = 96;
 constexpr uint64_t kSelfRelocationBytes = 1024;
+constexpr uint64_t kRelocatorBytes = 1024;
 
 // The last address put into %rdi before the first call or jump away, decoding from `address`; in
 // start-up stubs that is main, the first argument of __libc_start_main (glibc csu/, musl crt/).
@@ -52,19 +54,26 @@ std::optional<uint64_t> MainFromMuslStub(ElfFile* file, uint64_t address) {
   return loaded[kRdi];
 }
 
+struct MuslStub {
+  uint64_t address = 0;
+  uint64_t main = 0;
+};
+
 // Looks for that stub among the places that the code at `start` calls, jumps to or takes the
 // address of.
-std::optional<uint64_t> MainBehindSelfRelocation(ElfFile* file, uint64_t start) {
-  std::optional<uint64_t> main;
+std::optional<MuslStub> FindMuslStub(ElfFile* file, uint64_t start) {
+  std::optional<MuslStub> stub;
   const std::vector<uint8_t> code = file->ReadAtAddress(start, kSelfRelocationBytes);
   VisitInstructions(code, start, /*resync=*/true, [&](const Instruction& step) {
     std::optional<uint64_t> next;
     if (step.loads_register >= 0) next = step.loaded_address;
     if (step.is_call || step.is_jump) next = step.target;
-    if (next && file->CodeOffset(*next)) main = MainFromMuslStub(file, *next);
-    return !main;
+    if (!next || !file->CodeOffset(*next)) return true;
+    const std::optional<uint64_t> main = MainFromMuslStub(file, *next);
+    if (main) stub = MuslStub{*next, *main};
+    return !stub;
   });
-  return main;
+  return stub;
 }
 
 std::optional<uint64_t> MainFromStartCode(ElfFile* file, const ImageFacts& facts) {
@@ -74,25 +83,77 @@ std::optional<uint64_t> MainFromStartCode(ElfFile* file, const ImageFacts& facts
   if (facts.libc == Libc::kMusl && target) {
     std::optional<uint64_t> next;
     main = FirstArgument(file, *target, &next);
-    if (!main) main = MainBehindSelfRelocation(file, *target);
+    const auto stub = main ? std::nullopt : FindMuslStub(file, *target);
+    if (stub) main = stub->main;
   }
   if (!main || *main == 0 || !file->CodeOffset(*main)) return std::nullopt;
   return main;
 }
 
-// A static-pie program relocates itself from __libc_start_main: the instruction after that call.
+// The functions that the code at an entry point calls first: musl's _start_c, glibc's
+// __libc_start_main in a static program.
+std::optional<uint64_t> CalleeOfEntry(ElfFile* file, const ImageFacts& facts) {
+  std::optional<uint64_t> target;
+  FirstArgument(file, facts.entry_address, &target);
+  if (!target || !file->CodeOffset(*target)) return std::nullopt;
+  return target;
+}
+
+// Self-relocation needs the address of the dynamic section, and in glibc's start code only
+// _dl_relocate_static_pie takes it.
+bool TakesDynamicSection(ElfFile* file, uint64_t function) {
+  const Elf64_Phdr* dynamic = file->FindSegment(PT_DYNAMIC);
+  if (dynamic == nullptr || !file->CodeOffset(function)) return false;
+  bool takes = false;
+  const uint64_t size = std::min(file->FunctionAround(function).end - function, kRelocatorBytes);
+  const std::vector<uint8_t> code = file->ReadAtAddress(function, size);
+  VisitInstructions(code, function, /*resync=*/true, [&](const Instruction& step) {
+    takes |= step.loads_register >= 0 && step.loaded_address == dynamic->p_vaddr;
+    return !takes;
+  });
+  return takes;
+}
+
+// A glibc static-pie program relocates itself from __libc_start_main: the instruction after that
+// call. musl's goes on to a stub when it has done so.
 void FindSelfRelocation(ElfFile* file, const SymbolLadder& symbols, ImageFacts* facts) {
+  if (facts->linkage != Linkage::kStaticPie) return;
+  const std::optional<uint64_t> callee = CalleeOfEntry(file, *facts);
+  if (facts->libc == Libc::kMusl) {
+    const auto stub = callee ? FindMuslStub(file, *callee) : std::nullopt;
+    if (stub) {
+      AddSite(file, MarkKind::kSelfRelocated, SiteRung::kCallSite, stub->address, "", facts);
+    }
+    return;
+  }
   const auto start = symbols.Find("__libc_start_main");
   const auto relocate = symbols.Find("_dl_relocate_static_pie");
-  if (!start || !relocate || facts->linkage != Linkage::kStaticPie) return;
+  if (facts->libc != Libc::kGlibc || (!start && !callee)) return;
+  const uint64_t begin = start ? start->address : *callee;
   const std::vector<uint8_t> code =
-      file->ReadAtAddress(start->address, std::min<uint64_t>(start->size, 1u << 16));
-  VisitInstructions(code, start->address, /*resync=*/true, [&](const Instruction& step) {
-    if (!step.is_call || step.target != relocate->address) return true;
-    AddSite(file, MarkKind::kSelfRelocated, relocate->rung, step.address + step.length,
-            relocate->name, facts);
+      file->ReadAtAddress(begin, file->FunctionAround(begin).end - begin);
+  VisitInstructions(code, begin, /*resync=*/true, [&](const Instruction& step) {
+    if (!step.is_call || !step.target) return true;
+    if (relocate ? *step.target != relocate->address : !TakesDynamicSection(file, *step.target)) {
+      return true;
+    }
+    AddSite(file, MarkKind::kSelfRelocated, relocate ? relocate->rung : SiteRung::kCallSite,
+            step.address + step.length, "_dl_relocate_static_pie", facts);
     return false;
   });
+}
+
+// In a static program the start-up function is the program's own.
+void FindLibcStart(ElfFile* file, const SymbolLadder& symbols, ImageFacts* facts) {
+  if (facts->linkage == Linkage::kDynamic) return;
+  if (const auto start = symbols.Find("__libc_start_main")) {
+    AddSite(file, MarkKind::kLibcStart, start->rung, start->address, start->name, facts);
+  } else if (facts->libc == Libc::kGlibc) {
+    const std::optional<uint64_t> callee = CalleeOfEntry(file, *facts);
+    if (callee) {
+      AddSite(file, MarkKind::kLibcStart, SiteRung::kCallSite, *callee, "__libc_start_main", facts);
+    }
+  }
 }
 
 void FindGoMarks(ElfFile* file, const SymbolLadder& symbols, ImageFacts* facts) {
@@ -114,11 +175,7 @@ void FindExecutableMarks(ElfFile* file, const SymbolLadder& symbols, ImageFacts*
   if (facts->language == Language::kGo) return FindGoMarks(file, symbols, facts);
   if (facts->libc == Libc::kNone) return;  // its entry point is all it has
   FindSelfRelocation(file, symbols, facts);
-  if (facts->linkage != Linkage::kDynamic) {
-    if (const auto start = symbols.Find("__libc_start_main")) {
-      AddSite(file, MarkKind::kLibcStart, start->rung, start->address, start->name, facts);
-    }
-  }
+  FindLibcStart(file, symbols, facts);
   std::optional<uint64_t> main;
   SiteRung rung = SiteRung::kCallSite;
   if (const auto symbol = symbols.Find("main")) {

@@ -102,6 +102,26 @@ TEST(MuslStaticPieTest, FindsMainBehindSelfRelocation) {
   }
 }
 
+TEST(MuslStaticPieTest, MarksTheEndOfSelfRelocation) {
+  const uint64_t stub = AddressOf(Sample("musl_static_pie"), "__dls2");
+  const ImageFacts facts = Inspect(Sample("musl_static_pie_stripped"));
+  const MarkSite* site = Site(facts, MarkKind::kSelfRelocated);
+  ASSERT_NE(site, nullptr);
+  EXPECT_EQ(site->address - site->skew_bytes, stub);
+}
+
+TEST(StaticGlibcTest, MarksItsStartCodeStrippedOrNot) {
+  for (const char* name : {"hello_glibc_static", "hello_glibc_static_pie"}) {
+    const ImageFacts full = Inspect(Program(name));
+    const ImageFacts stripped = Inspect(Program(std::string(name) + "_stripped"));
+    EXPECT_EQ(SiteAddress(stripped, MarkKind::kLibcStart), SiteAddress(full, MarkKind::kLibcStart));
+    const MarkSite* relocated = Site(stripped, MarkKind::kSelfRelocated);
+    ASSERT_EQ(relocated != nullptr, full.linkage == Linkage::kStaticPie) << name;
+    if (relocated == nullptr) continue;
+    EXPECT_EQ(relocated->address, SiteAddress(full, MarkKind::kSelfRelocated));
+  }
+}
+
 TEST(LoaderTest, FindsAnnouncementsMadeThroughAFunction) {
   const std::string path = Sample("ld-state-setter.so");
   const auto dl_main = ReadelfSymbol(path, "dl_main");
