@@ -73,19 +73,19 @@ class SumRules(unittest.TestCase):
         self.assertLess(names.index("PHASE_RUNTIME_INIT"), names.index("PHASE_CONSTRUCTORS"))
 
     def test_slow_constructors_are_where_they_belong(self):
-        # A busy machine takes CPU time away from the spinning constructor, never the sleep's time: of
-        # several runs one has both in full.
+        # The spinning constructor spins by the clock, so a busy machine turns its CPU time into waiting
+        # for the CPU; the sleep is a sleep. Of several runs one shows both in full.
         seen = []
         for _ in range(10):
             startup = self.check([harness.program("slow_constructor")], "objects", "exact", "main")
             phase = harness.phase_of(startup, "CONSTRUCTORS")
             self.assertGreaterEqual(harness.number(phase, "duration_ns"), 70_000_000)
             blocked = harness.number(phase, "blocked_ns")
-            on_cpu = harness.number(phase, "on_cpu_ns")
-            seen.append((blocked, on_cpu))
-            if 49_000_000 <= blocked <= 52_000_000 and 18_000_000 <= on_cpu <= 22_000_000:
+            spun = harness.number(phase, "on_cpu_ns") + harness.number(phase, "runqueue_ns")
+            seen.append((blocked, spun))
+            if 49_000_000 <= blocked <= 52_000_000 and 18_000_000 <= spun:
                 return
-        self.fail(f"(blocked, on CPU) of ten runs: {seen}")
+        self.fail(f"(blocked, on CPU or waiting for it) of ten runs: {seen}")
 
     def test_phases_level_lists_no_objects_and_no_fault_time(self):
         startup = self.check([harness.program("hello_glibc_dynamic")], "phases", "exact", "main")
