@@ -14,7 +14,7 @@
 
 #include <linux/types.h>
 
-#define SS_ABI_VERSION 1
+#define SS_ABI_VERSION 2
 
 enum ss_event_kind {
   SS_EVENT_EXEC = 1,        /* struct ss_exec_event */
@@ -23,7 +23,11 @@ enum ss_event_kind {
   SS_EVENT_FORK = 4,        /* struct ss_fork_event: a tracked process made a thread or a child */
   SS_EVENT_FAULT = 5,       /* struct ss_fault_event */
   SS_EVENT_MARK = 6,        /* struct ss_mark_event: a uprobe of ours was reached */
-  SS_EVENT_KIND_COUNT = 7,
+  SS_EVENT_PAGES_READ = 7,  /* struct ss_pages_read_event: file pages came into the page cache */
+  SS_EVENT_WAIT = 8,        /* struct ss_wait_event: a thread was off its CPU */
+  SS_EVENT_SYSCALL = 9,     /* struct ss_syscall_event: a system call returned */
+  SS_EVENT_SAMPLE = 10,     /* struct ss_sample_event: where the CPU was when the clock ticked */
+  SS_EVENT_KIND_COUNT = 11,
 };
 
 /* start_boottime_ns is the start time of the thread group's leader: with tgid it names a process
@@ -38,17 +42,24 @@ struct ss_event_header {
   __u64 start_boottime_ns;
 };
 
-/* What the kernel's own accounting says at one moment. Fault counts are of the whole thread group
- * (live threads, dead threads, the caller); the scheduler's figures are of the group's leader.
- * Between two snapshots off-CPU time is d(exec_start) - d(sum_exec); of it d(run_delay) was spent
- * waiting for a CPU and the rest blocked. exec_start and sum_exec are on the scheduler's clock, so
- * only differences mean anything. */
+/* What the kernel's own accounting says at one moment. Fault counts and bytes read are of the whole
+ * thread group (live threads, dead threads, the caller); the scheduler's figures are of the group's
+ * leader. Only differences between two snapshots mean anything.
+ *
+ * off_cpu_ns is sched_info.last_arrival - se.prev_sum_exec_runtime: it stands still while the thread
+ * runs and jumps, when it next gets a CPU, by what lay between. (exec_start - sum_exec_runtime does so
+ * too, but exec_start is on the CPU's task clock, which lacks stolen and interrupt time and so differs
+ * from CPU to CPU: a migration then adds the difference.) Of it d(run_delay) was spent waiting for a
+ * CPU. throttled_ns sums, over the leader's cgroup and those above it, the time in which a CPU quota
+ * held the group back; other CPUs' share included. */
 struct ss_counters {
   __u64 minor_faults;
   __u64 major_faults;
-  __u64 exec_start_ns;
-  __u64 sum_exec_ns;
+  __u64 off_cpu_ns;
   __u64 run_delay_ns;
+  __u64 read_bytes; /* from storage, on this process's account (task_io_accounting) */
+  __u64 throttled_ns;
+  __u64 voluntary_switches;
   __u32 threads;           /* live threads at this moment */
   __u32 threads_not_read;  /* live threads beyond the bound of the walk: counts are then low */
 };
@@ -143,14 +154,80 @@ struct ss_fault_event {
   __u64 major_faults;      /* ...only if counts_known */
   __u32 flags;
   __u32 counts_known;      /* 1: single-threaded process, so the two counts are exact */
+  /* Of the faulting thread, now; as in ss_counters. */
+  __u64 off_cpu_ns;
+  __u64 run_delay_ns;
+  /* From here on only in records of a completed fault. Time inside the fault in which the thread was
+   * off its CPU, and how much of that it waited for one; valid if the entry was seen. */
+  __u64 fault_off_cpu_ns;
+  __u64 fault_run_delay_ns;
+  __u64 around_first_page; /* in the file; the window that the kernel mapped around the fault... */
+  __u32 around_pages;      /* ...0: none, or not asked for */
+  __u32 pad;
 };
+/* Size of a record of which only the entry was seen. */
+#define SS_FAULT_ENTRY_SIZE 96
 
+/* `text_len` bytes follow the struct for SS_MARK_DLOPEN: the name that was asked for. */
 struct ss_mark_event {
   struct ss_event_header header;
   struct ss_counters now;
   __u64 cookie; /* given at attach: image number << 8 | SS_COOKIE_ENDS_STARTUP | mark kind */
   __u64 ip;
   __u64 arg0;   /* first integer argument register */
+  __u64 caller; /* SS_MARK_DLOPEN: the word on top of the stack */
+  __u32 text_len;
+  __u32 pad;
+};
+#define SS_MARK_TEXT_MAX 256
+
+/* Consecutive pages of one file that this thread brought into the page cache, by a fault, by read(2)
+ * or by exec; readahead included (filemap:mm_filemap_add_to_page_cache, in task context). */
+struct ss_pages_read_event {
+  struct ss_event_header header; /* time: when the run of pages ended */
+  __u64 first_boottime_ns;
+  __u64 inode;
+  __u32 dev_major;
+  __u32 dev_minor;
+  __u64 first_page;
+  __u64 pages;
+};
+
+/* Why a thread left its CPU. */
+enum ss_wait_reason {
+  SS_WAIT_RUNNABLE = 1, /* it could have gone on: preempted, or throttled by a CPU quota */
+  SS_WAIT_IO = 2,       /* in_iowait: block I/O */
+  SS_WAIT_SLEEP = 3,    /* anything else: a lock, a pipe, a timer, a child */
+};
+
+struct ss_wait_event {
+  struct ss_event_header header; /* time: back on a CPU */
+  __u64 out_boottime_ns;
+  __u64 wake_boottime_ns; /* made runnable again; 0: not seen */
+  __u32 reason;           /* enum ss_wait_reason */
+  __u32 pad;
+};
+
+/* `path_len` bytes follow the struct: the path argument of a call that found no such file. */
+struct ss_syscall_event {
+  struct ss_event_header header; /* time: return */
+  __u64 entry_boottime_ns;
+  __u64 off_cpu_ns; /* inside the call */
+  __s64 result;
+  __u64 args[5];
+  __u32 number;
+  __u32 path_len;
+};
+#define SS_SYSCALL_PATH_MAX 256
+
+#define SS_SAMPLE_KERNEL 1u
+#define SS_SAMPLE_CPUID 2u /* the instruction before ip is CPUID */
+
+struct ss_sample_event {
+  struct ss_event_header header;
+  __u64 ip;
+  __u32 flags;
+  __u32 pad;
 };
 
 /* One rule of what to track: all fields named in `fields` must match. Rules are OR-ed, decided once
@@ -168,6 +245,14 @@ enum ss_level {
   SS_LEVEL_OBJECTS = 2,   /* every fault, completed */
 };
 
+/* What a watch asks for beside its level. */
+#define SS_DETAIL_PAGES_READ 1u    /* records of pages brought into the page cache */
+#define SS_DETAIL_FAULT_AROUND 2u  /* the window mapped around each file fault */
+#define SS_DETAIL_MAPPING_CALLS 4u /* mmap, munmap, mprotect, mremap, brk as calls */
+#define SS_DETAIL_SYSCALLS 8u      /* every system call */
+#define SS_DETAIL_WAITS 16u        /* every off-CPU spell with its reason */
+#define SS_DETAIL_SAMPLES 32u      /* clock samples */
+
 struct ss_rule {
   __u32 enabled;
   __u32 fields;
@@ -181,6 +266,8 @@ struct ss_rule {
   __u32 exact; /* 1: marks are wanted, and main may be taken from one */
   __u64 cgroup_id;
   __u64 exe_inode;
+  __u32 details; /* SS_DETAIL_* */
+  __u32 pad;
   char comm[SS_COMM_LEN];
 };
 #define SS_RULE_MAX 64
@@ -208,13 +295,15 @@ enum ss_mark_kind {
   SS_MARK_RUST_LANG_START = 9,
   SS_MARK_DEPENDENCIES_MAPPED = 10, /* glibc: return from _dl_map_object_deps */
   SS_MARK_SELF_RELOCATED = 11,      /* static-pie glibc: return from _dl_relocate_static_pie */
-  SS_MARK_KIND_COUNT = 12,
+  SS_MARK_DLOPEN = 12,              /* dlopen, dlmopen: arg0 is the name */
+  SS_MARK_DLCLOSE = 13,
+  SS_MARK_KIND_COUNT = 14,
 };
 
 /* Per-CPU counters kept by the BPF programs. */
 struct ss_stats {
-  __u64 produced[8]; /* by ss_event_kind: records put into the ring */
-  __u64 dropped[8];  /* by ss_event_kind: records for which the ring had no room */
+  __u64 produced[16]; /* by ss_event_kind: records put into the ring */
+  __u64 dropped[16];  /* by ss_event_kind: records for which the ring had no room */
   __u64 untracked_marks;  /* uprobe hits in processes that are not followed */
   __u64 faults_unpaired;  /* completions whose entry was not seen */
   __u64 no_task_storage;  /* task storage could not be allocated */
@@ -226,13 +315,17 @@ struct ss_stats {
 #define SS_STATIC_ASSERT _Static_assert
 #endif
 SS_STATIC_ASSERT(sizeof(struct ss_event_header) == 32, "ABI");
-SS_STATIC_ASSERT(sizeof(struct ss_counters) == 48, "ABI");
-SS_STATIC_ASSERT(sizeof(struct ss_exit_event) == 104, "ABI");
+SS_STATIC_ASSERT(sizeof(struct ss_counters) == 64, "ABI");
+SS_STATIC_ASSERT(sizeof(struct ss_exit_event) == 120, "ABI");
 SS_STATIC_ASSERT(sizeof(struct ss_fork_event) == 56, "ABI");
-SS_STATIC_ASSERT(sizeof(struct ss_fault_event) == 80, "ABI");
-SS_STATIC_ASSERT(sizeof(struct ss_mark_event) == 104, "ABI");
-SS_STATIC_ASSERT(sizeof(struct ss_rule) == 72, "ABI");
-SS_STATIC_ASSERT(sizeof(struct ss_exec_event) == 32 + 8 + 48 + 48 + 11 * 8 + 10 * 4 + 16 + 8 + 768,
+SS_STATIC_ASSERT(sizeof(struct ss_fault_event) == 128, "ABI");
+SS_STATIC_ASSERT(sizeof(struct ss_mark_event) == 136, "ABI");
+SS_STATIC_ASSERT(sizeof(struct ss_rule) == 80, "ABI");
+SS_STATIC_ASSERT(sizeof(struct ss_pages_read_event) == 72, "ABI");
+SS_STATIC_ASSERT(sizeof(struct ss_wait_event) == 56, "ABI");
+SS_STATIC_ASSERT(sizeof(struct ss_syscall_event) == 104, "ABI");
+SS_STATIC_ASSERT(sizeof(struct ss_sample_event) == 48, "ABI");
+SS_STATIC_ASSERT(sizeof(struct ss_exec_event) == 32 + 8 + 64 + 64 + 11 * 8 + 10 * 4 + 16 + 8 + 768,
                  "ABI");
 
 #endif /* STARTSCOPE_BPF_EVENT_H_ */

@@ -8,6 +8,7 @@
 #ifndef STARTSCOPE_BPF_FAULT_BPF_H_
 #define STARTSCOPE_BPF_FAULT_BPF_H_
 
+#include "page_cache.bpf.h"
 #include "state.bpf.h"
 
 /* x86 page fault error code. */
@@ -28,19 +29,18 @@ static __always_inline struct task_state *fault_state(struct task_struct *task) 
   return state;
 }
 
-static __always_inline void emit_fault(struct task_struct *task, __u64 address, __u64 ip,
-                                       __u64 entry_ns, __u32 flags) {
-  struct ss_fault_event *event = reserve_event(SS_EVENT_FAULT, sizeof(*event), task);
-  if (!event) return;
-  struct signal_struct *signal = BPF_CORE_READ(task, signal);
+static __always_inline void fill_fault(struct ss_fault_event *event, struct task_struct *task,
+                                       __u64 address, __u64 ip, __u64 entry_ns, __u32 flags) {
+  struct signal_struct *signal = task->signal;
   event->address = address;
   event->ip = ip;
   event->entry_boottime_ns = entry_ns;
   event->flags = flags;
-  event->counts_known = BPF_CORE_READ(signal, nr_threads) <= 1;
-  event->minor_faults = task->min_flt + BPF_CORE_READ(signal, min_flt);
-  event->major_faults = task->maj_flt + BPF_CORE_READ(signal, maj_flt);
-  submit_event(event, false);
+  event->counts_known = signal->nr_threads <= 1;
+  event->minor_faults = task->min_flt + signal->min_flt;
+  event->major_faults = task->maj_flt + signal->maj_flt;
+  event->off_cpu_ns = off_cpu_ns(task);
+  event->run_delay_ns = task->sched_info.run_delay;
 }
 
 static __always_inline int fault_entry(unsigned long address, unsigned long ip,
@@ -56,13 +56,19 @@ static __always_inline int fault_entry(unsigned long address, unsigned long ip,
   /* At level PHASES the entry is the record: it dates boundaries and, by the kernel's counts as of
    * now, says how many faults came before it. */
   if (state->level < SS_LEVEL_OBJECTS) {
-    emit_fault(task, address, ip, now, flags);
+    struct ss_fault_event *event = reserve_event(SS_EVENT_FAULT, SS_FAULT_ENTRY_SIZE, task);
+    if (!event) return 0;
+    fill_fault(event, task, address, ip, now, flags);
+    submit_event(event, false);
     return 0;
   }
   state->fault_address = address;
   state->fault_ip = ip;
   state->fault_entry_ns = now;
   state->fault_flags = flags;
+  state->fault_off_cpu_ns = off_cpu_ns(task);
+  state->fault_run_delay_ns = task->sched_info.run_delay;
+  state->around_pages = 0;
   return 0;
 }
 
@@ -82,19 +88,29 @@ static __always_inline int fault_completed(struct ss_perf_context *context, __u3
   struct task_struct *task = bpf_get_current_task_btf();
   struct task_state *state = fault_state(task);
   if (!state || state->level < SS_LEVEL_OBJECTS) return 0;
+  flush_pages_read(task, state);
   const __u64 address = context->addr;
   __u32 flags = kind | SS_FAULT_COMPLETED;
-  __u64 entry_ns = 0;
-  if (state->fault_entry_ns && state->fault_address == address) {
-    entry_ns = state->fault_entry_ns;
+  const bool paired = state->fault_entry_ns && state->fault_address == address;
+  if (paired) {
     flags |= state->fault_flags;
   } else {
     struct ss_stats *counts = my_stats();
     if (counts) counts->faults_unpaired++;
     if (!(context->regs.cs & 3)) flags |= SS_FAULT_KERNEL;
   }
+  struct ss_fault_event *event = reserve_event(SS_EVENT_FAULT, sizeof(*event), task);
+  if (event) {
+    fill_fault(event, task, address, context->regs.ip, paired ? state->fault_entry_ns : 0, flags);
+    event->fault_off_cpu_ns = paired ? event->off_cpu_ns - state->fault_off_cpu_ns : 0;
+    event->fault_run_delay_ns = paired ? event->run_delay_ns - state->fault_run_delay_ns : 0;
+    event->around_first_page = state->around_first_page;
+    event->around_pages = state->around_pages;
+    event->pad = 0;
+    submit_event(event, false);
+  }
   state->fault_entry_ns = 0;
-  emit_fault(task, address, context->regs.ip, entry_ns, flags);
+  state->around_pages = 0;
   return 0;
 }
 

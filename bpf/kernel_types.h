@@ -47,6 +47,17 @@ struct file {
   struct inode *f_inode;
 };
 
+struct address_space {
+  struct inode *host;
+};
+
+/* Flags of a large folio's second page hold its order. */
+struct folio {
+  struct address_space *mapping;
+  unsigned long index;
+  unsigned long _flags_1;
+};
+
 struct linux_binprm {
   struct file *file;
   int argc;
@@ -84,20 +95,43 @@ struct mm_struct {
   struct file *exe_file;
 };
 
+struct folio___before_6_6 {
+  unsigned char _folio_order;
+};
+
+enum pageflags {
+  PG_head = 1, /* the running kernel's value is asked for */
+};
+
+struct task_io_accounting {
+  __u64 read_bytes;
+};
+
+struct cfs_bandwidth {
+  __u64 throttled_time;
+};
+
+struct task_group {
+  struct task_group *parent;
+  struct cfs_bandwidth cfs_bandwidth;
+};
+
 struct signal_struct {
   atomic_t live;
   int nr_threads;
   struct list_head thread_head;
   unsigned long min_flt;
   unsigned long maj_flt;
+  unsigned long nvcsw;
+  struct task_io_accounting ioac;
 };
 
 struct sched_entity {
-  __u64 exec_start;
-  __u64 sum_exec_runtime;
+  __u64 prev_sum_exec_runtime;
 };
 
 struct sched_info {
+  unsigned long long last_arrival;
   unsigned long long run_delay;
 };
 
@@ -119,12 +153,23 @@ struct task_struct {
   struct list_head thread_node;
   struct sched_entity se;
   struct sched_info sched_info;
+  struct task_io_accounting ioac;
+  struct task_group *sched_task_group;
+  unsigned long nvcsw;
+  unsigned int in_iowait : 1;
+  unsigned int in_execve : 1;
   char comm[16];
 };
 
 struct pt_regs {
+  unsigned long r10;
+  unsigned long r8;
+  unsigned long dx;
+  unsigned long si;
   unsigned long di;
+  unsigned long orig_ax;
   unsigned long ip;
+  unsigned long sp;
 };
 
 #pragma clang attribute pop

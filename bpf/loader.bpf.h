@@ -7,7 +7,24 @@
 #ifndef STARTSCOPE_BPF_LOADER_BPF_H_
 #define STARTSCOPE_BPF_LOADER_BPF_H_
 
+#include "page_cache.bpf.h"
 #include "state.bpf.h"
+
+struct named_mark {
+  struct ss_mark_event event;
+  char text[SS_MARK_TEXT_MAX];
+};
+
+static __always_inline void fill_mark(struct ss_mark_event *event, struct task_struct *task,
+                                      struct pt_regs *regs, __u64 cookie) {
+  event->cookie = cookie;
+  event->ip = regs->ip;
+  event->arg0 = regs->di;
+  event->caller = 0;
+  event->text_len = 0;
+  event->pad = 0;
+  read_counters(task, &event->now);
+}
 
 SEC("uprobe")
 int on_mark(struct pt_regs *regs) {
@@ -19,13 +36,24 @@ int on_mark(struct pt_regs *regs) {
     if (counts) counts->untracked_marks++;
     return 0;
   }
+  flush_pages_read(task, state);
   const __u64 cookie = bpf_get_attach_cookie(regs);
+  const __u32 kind = cookie & 0x7f;
+  if (kind == SS_MARK_DLOPEN) {
+    struct named_mark *named = reserve_event(SS_EVENT_MARK, sizeof(*named), task);
+    if (named) {
+      fill_mark(&named->event, task, regs, cookie);
+      bpf_probe_read_user(&named->event.caller, sizeof(named->event.caller), (void *)regs->sp);
+      const long length =
+          bpf_probe_read_user_str(named->text, sizeof(named->text), (void *)regs->di);
+      named->event.text_len = length > 0 ? length - 1 : 0;
+      submit_event(named, false);
+    }
+    return 0;
+  }
   struct ss_mark_event *event = reserve_event(SS_EVENT_MARK, sizeof(*event), task);
   if (event) {
-    event->cookie = cookie;
-    event->ip = regs->ip;
-    event->arg0 = regs->di;
-    read_counters(task, &event->now);
+    fill_mark(event, task, regs, cookie);
     submit_event(event, false);
   }
   /* A start that is to be unperturbed goes on without this mark, which is another watch's: the record

@@ -6,10 +6,8 @@
 #ifndef STARTSCOPE_BPF_PROCESS_BPF_H_
 #define STARTSCOPE_BPF_PROCESS_BPF_H_
 
+#include "page_cache.bpf.h"
 #include "state.bpf.h"
-
-#define DEV_MAJOR(dev) ((dev) >> 20)
-#define DEV_MINOR(dev) ((dev) & 0xfffff)
 
 static __always_inline bool same_comm(const char *a, const char *b) {
   for (int i = 0; i < SS_COMM_LEN; i++) {
@@ -74,6 +72,7 @@ static long match_one_rule(__u32 slot, struct match_context *context) {
   if (rule->level > wanted->level) wanted->level = rule->level;
   wanted->until_exit |= rule->until_exit;
   wanted->exact |= rule->exact;
+  wanted->details |= rule->details;
   return 0;
 }
 
@@ -114,7 +113,10 @@ static __always_inline struct task_state *begin_exec(struct task_struct *task,
   /* An image that was still followed ends here, whoever executes over it. */
   struct task_struct *leader = task->group_leader;
   const bool replaces = process_state(task);
-  if (!wanted.watch_mask && !replaces) return 0;
+  if (!wanted.watch_mask && !replaces) {
+    emit_early_reads(task, false);
+    return 0;
+  }
   if (replaces) stop_following(leader);
 
   struct task_state *state = bpf_task_storage_get(&tasks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
@@ -128,6 +130,7 @@ static __always_inline struct task_state *begin_exec(struct task_struct *task,
   state->level = wanted.level;
   state->until_exit = wanted.until_exit;
   state->exact = wanted.exact;
+  state->details = wanted.details;
   state->watch_mask = wanted.watch_mask;
   state->comm_pending = wanted.comm_pending;
   state->begin_ns = now;
@@ -135,6 +138,7 @@ static __always_inline struct task_state *begin_exec(struct task_struct *task,
   state->generation = generation;
   state->start_boottime_ns = leader->start_boottime;
   read_counters(task, &state->begin);
+  emit_early_reads(task, state->details & SS_DETAIL_PAGES_READ);
   __sync_fetch_and_add(&tracked_processes, 1);
   return state;
 }
@@ -316,6 +320,7 @@ int BPF_PROG(on_process_fork, struct task_struct *parent, struct task_struct *ch
   if (thread) {
     thread->role = ROLE_THREAD;
     thread->level = state->level;
+    thread->details = state->details;
   } else {
     struct ss_stats *counts = my_stats();
     if (counts) counts->no_task_storage++;
@@ -339,6 +344,7 @@ int BPF_PROG(on_process_exit, struct task_struct *task) {
     holder = leader;
   }
   if (!state) return 0;
+  flush_pages_read(task, state);
   const __u32 kind = state->executed ? SS_EVENT_EXIT : SS_EVENT_EXEC_FAILED;
   struct ss_exit_event *event = reserve_event(kind, sizeof(*event), task);
   if (event) {

@@ -21,6 +21,9 @@
 #include "event.h"
 /* clang-format on */
 
+#define DEV_MAJOR(dev) ((dev) >> 20)
+#define DEV_MINOR(dev) ((dev) & 0xfffff)
+
 enum task_role {
   ROLE_PROCESS = 1, /* executed a new image and is followed */
   ROLE_THREAD = 2,  /* a further thread of a followed process */
@@ -32,13 +35,30 @@ struct task_state {
   __u64 fault_address;
   __u64 fault_entry_ns;
   __u64 fault_ip;
+  __u64 fault_off_cpu_ns;
+  __u64 fault_run_delay_ns;
+  __u64 around_first_page;
+  __u32 around_pages;
   __u32 fault_flags;
+  /* The run of file pages being brought into the page cache. */
+  __u64 read_inode;
+  __u64 read_first_page;
+  __u64 read_pages;
+  __u64 read_first_ns;
+  __u32 read_dev;
+  __u32 out_reason;
+  /* Off its CPU since; 0: on it. */
+  __u64 out_ns;
+  __u64 wake_ns;
+  /* The system call under way; 0: none that is recorded. */
+  __u64 call_entry_ns;
+  __u64 call_off_cpu_ns;
   __u32 role;
   __u32 level;
+  __u32 details;
   /* The rest is meaningful for ROLE_PROCESS only. */
   __u32 until_exit;
   __u32 exact;
-  __u32 pad;
   __u32 executed; /* sched_process_exec seen */
   __u32 begin_source;
   __u32 generation;
@@ -113,10 +133,10 @@ static __always_inline void *reserve_event(__u16 kind, const __u32 size, struct 
   struct ss_stats *counts = my_stats();
   struct ss_event_header *header = bpf_ringbuf_reserve(&events, size, 0);
   if (!header) {
-    if (counts) counts->dropped[kind & 7]++;
+    if (counts) counts->dropped[kind & 15]++;
     return 0;
   }
-  if (counts) counts->produced[kind & 7]++;
+  if (counts) counts->produced[kind & 15]++;
   header->kind = kind;
   header->size = size;
   header->cpu = bpf_get_smp_processor_id();
@@ -138,9 +158,15 @@ static __always_inline void submit_event(void *event, bool wake) {
 }
 
 #define THREADS_READ_MAX 64
+#define CGROUPS_READ_MAX 8
 
-/* Sums the fault counts of all live threads. The list may change under us; every step is a checked
- * read, and the walk is bounded. */
+/* Stands still while the task runs; see ss_counters. */
+static __always_inline __u64 off_cpu_ns(struct task_struct *task) {
+  return task->sched_info.last_arrival - task->se.prev_sum_exec_runtime;
+}
+
+/* Sums the counts of all live threads. The list may change under us; every step is a checked read,
+ * and the walk is bounded. */
 static __always_inline void add_live_threads(struct signal_struct *signal,
                                              struct ss_counters *counters) {
   struct list_head *head = &signal->thread_head;
@@ -152,28 +178,52 @@ static __always_inline void add_live_threads(struct signal_struct *signal,
     struct task_struct *thread = (void *)node - node_offset;
     counters->minor_faults += BPF_CORE_READ(thread, min_flt);
     counters->major_faults += BPF_CORE_READ(thread, maj_flt);
+    counters->voluntary_switches += BPF_CORE_READ(thread, nvcsw);
+    if (bpf_core_field_exists(thread->ioac.read_bytes))
+      counters->read_bytes += BPF_CORE_READ(thread, ioac.read_bytes);
     node = BPF_CORE_READ(node, next);
     seen++;
   }
   if (counters->threads > seen) counters->threads_not_read = counters->threads - seen;
 }
 
+static __always_inline __u64 throttled_ns(struct task_struct *task) {
+  if (!bpf_core_field_exists(task->sched_task_group) ||
+      !bpf_core_field_exists(((struct task_group *)0)->cfs_bandwidth.throttled_time))
+    return 0;
+  struct task_group *group = BPF_CORE_READ(task, sched_task_group);
+  __u64 sum = 0;
+  for (int i = 0; i < CGROUPS_READ_MAX && group; i++) {
+    struct task_group *parent = BPF_CORE_READ(group, parent);
+    if (!parent) break; /* the root has no quota */
+    sum += BPF_CORE_READ(group, cfs_bandwidth.throttled_time);
+    group = parent;
+  }
+  return sum;
+}
+
 static __always_inline void read_counters(struct task_struct *task, struct ss_counters *counters) {
-  struct signal_struct *signal = BPF_CORE_READ(task, signal);
+  struct signal_struct *signal = task->signal;
   struct task_struct *leader = task->group_leader;
-  counters->threads = BPF_CORE_READ(signal, nr_threads);
+  counters->threads = signal->nr_threads;
   counters->threads_not_read = 0;
-  counters->minor_faults = BPF_CORE_READ(signal, min_flt);
-  counters->major_faults = BPF_CORE_READ(signal, maj_flt);
+  counters->minor_faults = signal->min_flt;
+  counters->major_faults = signal->maj_flt;
+  counters->voluntary_switches = signal->nvcsw;
+  counters->read_bytes =
+      bpf_core_field_exists(signal->ioac.read_bytes) ? signal->ioac.read_bytes : 0;
   if (counters->threads <= 1) {
     counters->minor_faults += task->min_flt;
     counters->major_faults += task->maj_flt;
+    counters->voluntary_switches += task->nvcsw;
+    if (bpf_core_field_exists(task->ioac.read_bytes))
+      counters->read_bytes += task->ioac.read_bytes;
   } else {
     add_live_threads(signal, counters);
   }
-  counters->exec_start_ns = BPF_CORE_READ(leader, se.exec_start);
-  counters->sum_exec_ns = BPF_CORE_READ(leader, se.sum_exec_runtime);
-  counters->run_delay_ns = BPF_CORE_READ(leader, sched_info.run_delay);
+  counters->off_cpu_ns = off_cpu_ns(leader);
+  counters->run_delay_ns = leader->sched_info.run_delay;
+  counters->throttled_ns = throttled_ns(leader);
 }
 
 /* The state of the followed process that `task` belongs to, or NULL. */

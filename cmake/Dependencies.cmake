@@ -42,6 +42,9 @@ find_package(zydis REQUIRED)
 add_library(deps::zydis INTERFACE IMPORTED GLOBAL)
 target_link_libraries(deps::zydis INTERFACE Zydis)
 
+pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
+add_library(deps::seccomp ALIAS PkgConfig::SECCOMP)
+
 find_package(CLI11 REQUIRED)
 
 find_program(PROTOC protoc REQUIRED)

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -31,12 +32,25 @@ constexpr absl::Duration kDepartureCheck = absl::Milliseconds(5);
 constexpr const char* kUsualLoaders[] = {"/lib64/ld-linux-x86-64.so.2",
                                          "/lib/ld-musl-x86_64.so.1"};
 
+// What level and options mean for the kernel side.
+uint32_t DetailsOf(const WatchTerms& terms) {
+  uint32_t details = 0;
+  if (terms.level >= Level::kObjects) details |= SS_DETAIL_PAGES_READ;
+  if (terms.level >= Level::kPages) details |= SS_DETAIL_FAULT_AROUND | SS_DETAIL_MAPPING_CALLS;
+  if (terms.waits) details |= SS_DETAIL_WAITS;
+  if (terms.syscalls) details |= SS_DETAIL_SYSCALLS;
+  if (terms.samples) details |= SS_DETAIL_SAMPLES;
+  return details;
+}
+
 ss_rule RuleOf(const WatchSpec& spec, const KernelFilter& filter) {
   ss_rule rule{};
   rule.enabled = 1;
   rule.level = spec.level >= Level::kObjects ? SS_LEVEL_OBJECTS : SS_LEVEL_PHASES;
-  rule.until_exit = spec.until_exit;
+  // A process whose loader is watched is followed beyond its startup.
+  rule.until_exit = spec.until_exit || spec.loader_events;
   rule.exact = spec.precision == Precision::kExact;
+  rule.details = DetailsOf(spec.terms());
   if (filter.uid) {
     rule.fields |= SS_RULE_UID;
     rule.uid = *filter.uid;
@@ -81,6 +95,11 @@ absl::StatusOr<std::unique_ptr<Capture>> Capture::Start(const CaptureOptions& op
         raw->object_->SetFileKnown(event.facts->file,
                                    !event.forgotten && event.facts->error.empty());
         raw->Post([raw, bytes = EncodeImageEvent(event)] {
+          raw->OnRecord({RecordOrigin::kImage, bytes});
+        });
+      },
+      [raw = self.get()](const SymbolsEvent& event) {
+        raw->Post([raw, bytes = EncodeSymbolsEvent(event)] {
           raw->OnRecord({RecordOrigin::kImage, bytes});
         });
       });
@@ -155,6 +174,8 @@ void Capture::CoreLoop() {
 
 void Capture::RequestImage(const ProbeRequest& request) { images_->Request(request); }
 
+bool Capture::RequestSymbols(const SymbolRequest& request) { return images_->Request(request); }
+
 void Capture::StopTracking(uint32_t pid, uint64_t start_boottime_ns) {
   object_->StopFollowing(pid, start_boottime_ns);
 }
@@ -178,7 +199,7 @@ absl::StatusOr<std::vector<int>> Capture::TakeSlots(size_t count) {
 
 absl::Status Capture::UpdateProbes() {
   ProbeNeeds needs;
-  bool exact = false;
+  ImageRegistry::WantedMarks marks;
   int watches = 0;
   for (const Slot& slot : slots_) {
     if (!slot.taken) continue;
@@ -186,11 +207,15 @@ absl::Status Capture::UpdateProbes() {
     needs.process = true;
     needs.fault_entries = true;
     needs.fault_completions |= slot.terms.level >= Level::kObjects;
-    exact |= slot.terms.precision == Precision::kExact;
+    needs.details |= DetailsOf(slot.terms);
+    const bool slot_exact = slot.terms.precision == Precision::kExact;
+    marks.startup |= slot_exact;
+    marks.dlopen |= slot_exact && slot.terms.loader_events;
   }
   watches_ = watches;
-  if (!exact) images_->WantMarks(false, false);
-  marks_attached_ = exact;
+  // More is wanted only while a watch is armed, which says what for; here it can only become less.
+  if (watches == 0 || !marks.startup || !marks.dlopen) images_->WantMarks(marks, false);
+  marks_attached_ = marks.startup;
   absl::Status status = attacher_->SetNeeds(needs);
   if (watches != 0) return status;
   RunOnCore([this] {
@@ -209,7 +234,13 @@ absl::Status Capture::AttachFor(const WatchSpec& spec, std::vector<Degradation>*
   }
   if (spec.precision == Precision::kExact) {
     const bool everything = spec.prepare_executables.empty();
-    images_->WantMarks(true, /*known_too=*/everything);
+    ImageRegistry::WantedMarks marks;
+    for (const Slot& slot : slots_) {
+      if (!slot.taken || slot.terms.precision != Precision::kExact) continue;
+      marks.startup = true;
+      marks.dlopen |= slot.terms.loader_events;
+    }
+    images_->WantMarks(marks, /*known_too=*/everything);
     if (everything) {
       for (const char* loader : kUsualLoaders) images_->PrepareLoader(loader).IgnoreError();
     }
@@ -233,7 +264,9 @@ absl::StatusOr<ArmedWatch> Capture::Arm(const WatchSpec& spec) {
   std::vector<KernelFilter> filters = spec.filters;
   if (filters.empty()) filters.emplace_back();
   SS_ASSIGN_OR_RETURN(const std::vector<int> slots, TakeSlots(filters.size()));
-  const WatchTerms terms = {spec.level, spec.precision, spec.until_exit, spec.deadline_ns};
+  WatchTerms terms = spec.terms();
+  terms.pages_read_known = object_->program("on_page_cached") != nullptr;
+  terms.windows_known = object_->program("on_fault_around") != nullptr;
   ArmedWatch armed;
   for (const int slot : slots) {
     slots_[slot].terms = terms;
@@ -303,7 +336,7 @@ DaemonStatus Capture::Status() {
   }
   const ss_stats stats = object_->ReadStats();
   DaemonStatus::Loss ring{LossStage::kKernelRing, 0, 0, "--ring-bytes"};
-  for (int i = 0; i < 8; ++i) {
+  for (size_t i = 0; i < std::size(stats.produced); ++i) {
     ring.produced += stats.produced[i] + stats.dropped[i];
     ring.lost += stats.dropped[i];
   }

@@ -55,6 +55,7 @@ class Capture : public WatchController, public ImageProber {
 
   // ImageProber, on the core thread.
   void RequestImage(const ProbeRequest& request) override;
+  bool RequestSymbols(const SymbolRequest& request) override;
   void StopTracking(uint32_t pid, uint64_t start_boottime_ns) override;
 
   void CoreLoop();

@@ -16,9 +16,19 @@ struct WatchRecord {
   uint32_t level;
   uint32_t precision;
   uint32_t until_exit;
-  uint32_t padding;
+  uint32_t options;  // kWaits and so on
   uint64_t deadline_ns;
 };
+
+enum : uint32_t { kWaits = 1, kSyscalls = 2, kSamples = 4, kLoaderEvents = 8,
+                 kPagesReadKnown = 16, kWindowsKnown = 32 };
+
+uint32_t OptionsOf(const WatchTerms& terms) {
+  return (terms.waits ? kWaits : 0u) | (terms.syscalls ? kSyscalls : 0u) |
+         (terms.samples ? kSamples : 0u) | (terms.loader_events ? kLoaderEvents : 0u) |
+         (terms.pages_read_known ? kPagesReadKnown : 0u) |
+         (terms.windows_known ? kWindowsKnown : 0u);
+}
 
 std::vector<uint8_t> BytesOf(const WatchRecord& record) {
   std::vector<uint8_t> bytes(sizeof(record));
@@ -36,6 +46,12 @@ void ApplyWatch(std::span<const uint8_t> bytes, StartupModel* model) {
   terms.level = static_cast<Level>(record.level);
   terms.precision = static_cast<Precision>(record.precision);
   terms.until_exit = record.until_exit != 0;
+  terms.waits = (record.options & kWaits) != 0;
+  terms.syscalls = (record.options & kSyscalls) != 0;
+  terms.samples = (record.options & kSamples) != 0;
+  terms.loader_events = (record.options & kLoaderEvents) != 0;
+  terms.pages_read_known = (record.options & kPagesReadKnown) != 0;
+  terms.windows_known = (record.options & kWindowsKnown) != 0;
   terms.deadline_ns = record.deadline_ns;
   model->SetWatch(static_cast<int>(record.slot), terms);
 }
@@ -44,7 +60,8 @@ void ApplyWatch(std::span<const uint8_t> bytes, StartupModel* model) {
 
 std::vector<uint8_t> EncodeWatchSet(int slot, const WatchTerms& terms) {
   return BytesOf({static_cast<uint32_t>(slot), 1, static_cast<uint32_t>(terms.level),
-                  static_cast<uint32_t>(terms.precision), terms.until_exit, 0, terms.deadline_ns});
+                  static_cast<uint32_t>(terms.precision), terms.until_exit, OptionsOf(terms),
+                  terms.deadline_ns});
 }
 
 std::vector<uint8_t> EncodeWatchCleared(int slot) {

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <iterator>
 
 #include "absl/strings/str_cat.h"
 #include "daemon/base/errno_status.h"
@@ -22,6 +23,8 @@ namespace startscope {
 const char* const kBpfPrograms[] = {
     "on_prepare_exec", "on_begin_new_exec", "on_process_exec", "on_process_fork", "on_process_exit",
     "on_fault_user",   "on_fault_kernel",   "on_fault_minor",  "on_fault_major",  "on_mark",
+    "on_page_cached",  "on_fault_around",   "on_switch",       "on_waking",       "on_sample",
+    "on_syscall_entry", "on_syscall_exit",
 };
 const int kBpfProgramCount = sizeof(kBpfPrograms) / sizeof(kBpfPrograms[0]);
 
@@ -122,6 +125,12 @@ absl::StatusOr<std::unique_ptr<BpfObject>> BpfObject::Load(const KernelFeatures&
   if (!features.fault_tracepoints) {
     leave_out("on_fault_user", "this kernel has no page_fault_user tracepoint");
     leave_out("on_fault_kernel", "this kernel has no page_fault_kernel tracepoint");
+  }
+  if (!features.page_cache_tracepoint) {
+    leave_out("on_page_cached", "this kernel has no mm_filemap_add_to_page_cache tracepoint");
+  }
+  if (!features.fault_around_tracepoint) {
+    leave_out("on_fault_around", "this kernel has no mm_filemap_map_pages tracepoint (Linux 6.12)");
   }
   for (const std::string& name : options.unwanted_programs) {
     if (IsEssential(name)) {
@@ -246,7 +255,7 @@ ss_stats BpfObject::ReadStats() const {
     return sum;
   }
   for (const ss_stats& one : per_cpu) {
-    for (int i = 0; i < 8; ++i) {
+    for (size_t i = 0; i < std::size(sum.produced); ++i) {
       sum.produced[i] += one.produced[i];
       sum.dropped[i] += one.dropped[i];
     }

@@ -54,6 +54,8 @@ KernelFeatures ReadKernelFeatures() {
   features.task_storage = HasEnumerator(kernel.get(), "bpf_map_type", "BPF_MAP_TYPE_TASK_STORAGE");
   features.uprobe_multi =
       HasEnumerator(kernel.get(), "bpf_attach_type", "BPF_TRACE_UPROBE_MULTI");
+  features.page_cache_tracepoint = HasTracepoint(kernel.get(), "mm_filemap_add_to_page_cache");
+  features.fault_around_tracepoint = HasTracepoint(kernel.get(), "mm_filemap_map_pages");
   return features;
 }
 
@@ -77,6 +79,13 @@ std::vector<KernelFeatures::Line> KernelFeatures::Describe() const {
       {"uprobe_multi", uprobe_multi,
        uprobe_multi ? "one link per file, quick to detach"
                     : "needs Linux 6.6; one perf event per mark, slower to detach"},
+      {"page_cache_tracepoint", page_cache_tracepoint,
+       page_cache_tracepoint ? "pages read from storage, by file"
+                             : "pages read are known in sum only, not by file"},
+      {"fault_around_tracepoint", fault_around_tracepoint,
+       fault_around_tracepoint
+           ? "the pages that are mapped around a faulting one"
+           : "needs Linux 6.12; pages_resident and the fault-around window are missing"},
   };
 }
 

@@ -18,6 +18,8 @@ struct KernelFeatures {
   bool fault_tracepoints = false;        // exceptions:page_fault_user, x86
   bool task_storage = false;             // in tracing programs: 5.11, in the ones we need 6.1
   bool uprobe_multi = false;             // 6.6 and later
+  bool page_cache_tracepoint = false;    // filemap:mm_filemap_add_to_page_cache
+  bool fault_around_tracepoint = false;  // filemap:mm_filemap_map_pages, 6.12 and later
   std::string btf_error;
 
   struct Line {

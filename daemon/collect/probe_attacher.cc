@@ -25,6 +25,7 @@ namespace {
 // bpf(BPF_LINK_CREATE) for BPF_TRACE_UPROBE_MULTI, as include/uapi/linux/bpf.h of Linux 6.6 has it;
 // the distribution's header ends before it.
 constexpr uint32_t kTraceUprobeMulti = 48;
+constexpr uint64_t kSamplePeriodNs = 50'000;
 struct UprobeMultiAttributes {
   uint32_t program_fd;
   uint32_t target_fd;
@@ -40,11 +41,44 @@ struct UprobeMultiAttributes {
   uint32_t padding;
 };
 
+// Which programs serve what a watch asks for beside its level.
+struct DetailProgram {
+  const char* program;
+  uint32_t details;  // any of these
+};
+constexpr DetailProgram kDetailPrograms[] = {
+    {"on_page_cached", SS_DETAIL_PAGES_READ},
+    {"on_fault_around", SS_DETAIL_FAULT_AROUND},
+    {"on_syscall_exit", SS_DETAIL_MAPPING_CALLS | SS_DETAIL_SYSCALLS},
+    {"on_syscall_entry", SS_DETAIL_MAPPING_CALLS | SS_DETAIL_SYSCALLS},
+    {"on_waking", SS_DETAIL_WAITS},
+    {"on_switch", SS_DETAIL_WAITS},
+    {"on_sample", SS_DETAIL_SAMPLES},
+};
+
 uint64_t CookieOf(uint32_t image, const ImageFacts& facts, const MarkSite& site) {
   const bool ends = site.kind == MarkKind::kMain ||
                     (site.kind == MarkKind::kEntry && EntryIsMain(facts));
   return static_cast<uint64_t>(image) << 8 | (ends ? SS_COOKIE_ENDS_STARTUP : 0u) |
          static_cast<uint64_t>(site.kind);
+}
+
+// Every page fault of one kind.
+perf_event_attr FaultCounter(uint64_t config) {
+  perf_event_attr attributes{};
+  attributes.type = PERF_TYPE_SOFTWARE;
+  attributes.config = config;
+  attributes.sample_period = 1;
+  attributes.sample_type = PERF_SAMPLE_ADDR;
+  return attributes;
+}
+
+perf_event_attr Clock() {
+  perf_event_attr attributes{};
+  attributes.type = PERF_TYPE_SOFTWARE;
+  attributes.config = PERF_COUNT_SW_CPU_CLOCK;
+  attributes.sample_period = kSamplePeriodNs;
+  return attributes;
 }
 
 // Brings the page under a probe into memory, so that the traced process does not wait for the disk
@@ -71,14 +105,10 @@ absl::Status ProbeAttacher::AttachTracepoint(const std::string& program) {
   return absl::OkStatus();
 }
 
-absl::Status ProbeAttacher::AttachFaultCounter(const std::string& program, uint64_t config) {
+absl::Status ProbeAttacher::AttachPerCpu(const std::string& program,
+                                         const perf_event_attr& attributes) {
   bpf_program* loaded = object_->program(program);
   if (loaded == nullptr) return absl::UnavailableError(absl::StrCat(program, ": not loaded"));
-  perf_event_attr attributes{};
-  attributes.type = PERF_TYPE_SOFTWARE;
-  attributes.config = config;
-  attributes.sample_period = 1;
-  attributes.sample_type = PERF_SAMPLE_ADDR;
   for (const int cpu : OnlineCpus()) {
     absl::StatusOr<UniqueFd> fd = OpenPerfEvent(attributes, cpu);
     if (!fd.ok()) {
@@ -113,9 +143,11 @@ void ProbeAttacher::Want(const std::string& program, bool wanted) {
   if (links_.contains(program)) return;
   absl::Status status;
   if (program == "on_fault_minor") {
-    status = AttachFaultCounter(program, PERF_COUNT_SW_PAGE_FAULTS_MIN);
+    status = AttachPerCpu(program, FaultCounter(PERF_COUNT_SW_PAGE_FAULTS_MIN));
   } else if (program == "on_fault_major") {
-    status = AttachFaultCounter(program, PERF_COUNT_SW_PAGE_FAULTS_MAJ);
+    status = AttachPerCpu(program, FaultCounter(PERF_COUNT_SW_PAGE_FAULTS_MAJ));
+  } else if (program == "on_sample") {
+    status = AttachPerCpu(program, Clock());
   } else {
     status = AttachTracepoint(program);
   }
@@ -144,6 +176,10 @@ absl::Status ProbeAttacher::SetNeeds(const ProbeNeeds& needs) {
   Want("on_fault_kernel", needs.fault_completions);
   Want("on_fault_minor", needs.fault_completions);
   Want("on_fault_major", needs.fault_completions);
+  for (const DetailProgram& one : kDetailPrograms) {
+    const bool wanted = needs.process && (needs.details & one.details) != 0;
+    if (!wanted || object_->program(one.program) != nullptr) Want(one.program, wanted);
+  }
   begin(needs.process);
   if (!needs.process) process(false);
   for (const char* essential : {"on_process_exec", "on_process_exit"}) {
@@ -155,7 +191,7 @@ absl::Status ProbeAttacher::SetNeeds(const ProbeNeeds& needs) {
 }
 
 ProbeAttacher::MarkResult ProbeAttacher::AttachMarks(uint32_t image, int fd,
-                                                     const ImageFacts& facts) {
+                                                     const ImageFacts& facts, uint32_t kinds) {
   MarkResult result;
   bpf_program* program = object_->program("on_mark");
   if (program == nullptr) {
@@ -163,10 +199,14 @@ ProbeAttacher::MarkResult ProbeAttacher::AttachMarks(uint32_t image, int fd,
     return result;
   }
   DetachMarks(image);
-  if (facts.sites.empty()) return result;
+  std::vector<MarkSite> sites;
+  for (const MarkSite& site : facts.sites) {
+    if ((kinds & (1u << static_cast<unsigned>(site.kind))) != 0) sites.push_back(site);
+  }
+  if (sites.empty()) return result;
   std::vector<uint64_t> offsets;
   std::vector<uint64_t> cookies;
-  for (const MarkSite& site : facts.sites) {
+  for (const MarkSite& site : sites) {
     ReadProbedPage(fd, site.file_offset);
     offsets.push_back(site.file_offset);
     cookies.push_back(CookieOf(image, facts, site));
@@ -189,7 +229,7 @@ ProbeAttacher::MarkResult ProbeAttacher::AttachMarks(uint32_t image, int fd,
       return result;
     }
     marks.fds.push_back(static_cast<int>(link));
-    for (const MarkSite& site : facts.sites) {
+    for (const MarkSite& site : sites) {
       result.attached_marks |= 1u << static_cast<unsigned>(site.kind);
     }
   } else {
@@ -205,7 +245,7 @@ ProbeAttacher::MarkResult ProbeAttacher::AttachMarks(uint32_t image, int fd,
         continue;
       }
       marks.links.push_back(link);
-      result.attached_marks |= 1u << static_cast<unsigned>(facts.sites[i].kind);
+      result.attached_marks |= 1u << static_cast<unsigned>(sites[i].kind);
     }
   }
   marks.sites = static_cast<uint32_t>(__builtin_popcount(result.attached_marks));

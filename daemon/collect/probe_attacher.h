@@ -17,6 +17,7 @@
 #include "daemon/elf/image_facts.h"
 
 struct bpf_link;
+struct perf_event_attr;
 
 namespace startscope {
 
@@ -25,6 +26,7 @@ struct ProbeNeeds {
   bool process = false;         // exec, fork, exit
   bool fault_entries = false;   // instruction fetches (level PHASES), all entries above
   bool fault_completions = false;
+  uint32_t details = 0;  // SS_DETAIL_*
   friend bool operator==(const ProbeNeeds&, const ProbeNeeds&) = default;
 };
 
@@ -45,7 +47,8 @@ class ProbeAttacher {
   };
   // Puts a uprobe on every site of `facts`, through the descriptor that was inspected, so that no
   // path is resolved again. `image` goes into the cookies.
-  MarkResult AttachMarks(uint32_t image, int fd, const ImageFacts& facts);
+  // `kinds`: bit per MarkKind that is wanted; other sites are left alone.
+  MarkResult AttachMarks(uint32_t image, int fd, const ImageFacts& facts, uint32_t kinds);
   void DetachMarks(uint32_t image);
   void DetachAllMarks();
 
@@ -61,7 +64,7 @@ class ProbeAttacher {
   using Links = std::vector<bpf_link*>;
 
   absl::Status AttachTracepoint(const std::string& program) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status AttachFaultCounter(const std::string& program, uint64_t config)
+  absl::Status AttachPerCpu(const std::string& program, const perf_event_attr& attributes)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Want(const std::string& program, bool wanted) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Detach(const std::string& program) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

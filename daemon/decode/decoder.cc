@@ -5,7 +5,9 @@
 
 #include <linux/perf_event.h>
 
+#include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <numeric>
 #include <utility>
 
@@ -29,9 +31,11 @@ Counters ToCounters(const ss_counters& from) {
   Counters to;
   to.minor_faults = from.minor_faults;
   to.major_faults = from.major_faults;
-  to.exec_start_ns = from.exec_start_ns;
-  to.sum_exec_ns = from.sum_exec_ns;
+  to.off_cpu_ns = from.off_cpu_ns;
   to.run_delay_ns = from.run_delay_ns;
+  to.read_bytes = from.read_bytes;
+  to.throttled_ns = from.throttled_ns;
+  to.voluntary_switches = from.voluntary_switches;
   to.threads = from.threads;
   to.threads_not_read = from.threads_not_read;
   return to;
@@ -47,9 +51,17 @@ size_t MinimumSize(uint16_t kind) {
     case SS_EVENT_FORK:
       return sizeof(ss_fork_event);
     case SS_EVENT_FAULT:
-      return sizeof(ss_fault_event);
+      return SS_FAULT_ENTRY_SIZE;
     case SS_EVENT_MARK:
       return sizeof(ss_mark_event);
+    case SS_EVENT_PAGES_READ:
+      return sizeof(ss_pages_read_event);
+    case SS_EVENT_WAIT:
+      return sizeof(ss_wait_event);
+    case SS_EVENT_SYSCALL:
+      return sizeof(ss_syscall_event);
+    case SS_EVENT_SAMPLE:
+      return sizeof(ss_sample_event);
     default:
       return 0;
   }
@@ -136,6 +148,60 @@ FaultEvent ToFault(Bytes bytes) {
   to.counts_known = from.counts_known != 0;
   to.minor_faults = from.minor_faults;
   to.major_faults = from.major_faults;
+  to.off_cpu_ns = from.off_cpu_ns;
+  to.run_delay_ns = from.run_delay_ns;
+  to.fault_off_cpu_ns = from.fault_off_cpu_ns;
+  to.fault_run_delay_ns = from.fault_run_delay_ns;
+  to.around_first_page = from.around_first_page;
+  to.around_pages = from.around_pages;
+  return to;
+}
+
+// `length` bytes behind a record's fixed part; empty when they are not there.
+std::string TailText(Bytes bytes, size_t fixed, uint32_t length) {
+  if (length > bytes.size() - fixed) return {};
+  return Text(reinterpret_cast<const char*>(bytes.data()) + fixed, length);
+}
+
+PagesReadEvent ToPagesRead(Bytes bytes) {
+  const auto from = CopyAs<ss_pages_read_event>(bytes);
+  PagesReadEvent to;
+  to.first_boottime_ns = from.first_boottime_ns;
+  to.file = {from.dev_major, from.dev_minor, from.inode};
+  to.first_page = from.first_page;
+  to.pages = from.pages;
+  return to;
+}
+
+WaitEvent ToWait(Bytes bytes) {
+  const auto from = CopyAs<ss_wait_event>(bytes);
+  WaitEvent to;
+  to.out_boottime_ns = from.out_boottime_ns;
+  to.wake_boottime_ns = from.wake_boottime_ns;
+  if (from.reason >= SS_WAIT_RUNNABLE && from.reason <= SS_WAIT_SLEEP) {
+    to.reason = static_cast<WaitReason>(from.reason);
+  }
+  return to;
+}
+
+SyscallEvent ToSyscall(Bytes bytes) {
+  const auto from = CopyAs<ss_syscall_event>(bytes);
+  SyscallEvent to;
+  to.entry_boottime_ns = from.entry_boottime_ns;
+  to.off_cpu_ns = from.off_cpu_ns;
+  to.result = from.result;
+  std::copy(std::begin(from.args), std::end(from.args), std::begin(to.args));
+  to.number = from.number;
+  to.path = TailText(bytes, sizeof(from), from.path_len);
+  return to;
+}
+
+SampleEvent ToSample(Bytes bytes) {
+  const auto from = CopyAs<ss_sample_event>(bytes);
+  SampleEvent to;
+  to.ip = from.ip;
+  to.kernel_mode = (from.flags & SS_SAMPLE_KERNEL) != 0;
+  to.after_cpuid = (from.flags & SS_SAMPLE_CPUID) != 0;
   return to;
 }
 
@@ -147,6 +213,8 @@ MarkEvent ToMark(Bytes bytes) {
   to.image = static_cast<uint32_t>(from.cookie >> 8);
   to.ip = from.ip;
   to.arg0 = from.arg0;
+  to.caller = from.caller;
+  to.text = TailText(bytes, sizeof(from), from.text_len);
   return to;
 }
 
@@ -233,6 +301,18 @@ std::optional<Event> Decoder::DecodeRing(Bytes bytes) {
     case SS_EVENT_MARK:
       event.payload = ToMark(body);
       break;
+    case SS_EVENT_PAGES_READ:
+      event.payload = ToPagesRead(body);
+      break;
+    case SS_EVENT_WAIT:
+      event.payload = ToWait(body);
+      break;
+    case SS_EVENT_SYSCALL:
+      event.payload = ToSyscall(body);
+      break;
+    case SS_EVENT_SAMPLE:
+      event.payload = ToSample(body);
+      break;
     default:
       return Bad(BadRecord::kUnknownKind);
   }
@@ -274,6 +354,11 @@ std::optional<Event> Decoder::DecodeSideband(Bytes bytes) {
 }
 
 std::optional<Event> Decoder::DecodeImage(Bytes bytes) {
+  if (std::optional<SymbolsEvent> symbols = DecodeSymbolsEvent(bytes)) {
+    Event event;
+    event.payload = *std::move(symbols);
+    return event;
+  }
   std::optional<ImageEvent> image = DecodeImageEvent(bytes);
   if (!image) return Bad(BadRecord::kBadText);
   Event event;

@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "daemon/elf/image_facts.h"
 
@@ -20,9 +21,11 @@ namespace startscope {
 struct Counters {
   uint64_t minor_faults = 0;
   uint64_t major_faults = 0;
-  uint64_t exec_start_ns = 0;
-  uint64_t sum_exec_ns = 0;
+  uint64_t off_cpu_ns = 0;
   uint64_t run_delay_ns = 0;
+  uint64_t read_bytes = 0;
+  uint64_t throttled_ns = 0;
+  uint64_t voluntary_switches = 0;
   uint32_t threads = 0;
   uint32_t threads_not_read = 0;
 };
@@ -90,6 +93,15 @@ struct FaultEvent {
   bool counts_known = false;  // the kernel's counts for the process just after this fault
   uint64_t minor_faults = 0;
   uint64_t major_faults = 0;
+  // Of the faulting thread, when the record was made; meaning as in Counters.
+  uint64_t off_cpu_ns = 0;
+  uint64_t run_delay_ns = 0;
+  // Inside the fault; meaningful if entry_boottime_ns is.
+  uint64_t fault_off_cpu_ns = 0;
+  uint64_t fault_run_delay_ns = 0;
+  // File pages that the kernel mapped around it; 0: none, or not asked for.
+  uint64_t around_first_page = 0;
+  uint32_t around_pages = 0;
 };
 
 struct MarkEvent {
@@ -98,6 +110,52 @@ struct MarkEvent {
   uint32_t image = 0;  // number that the prober gave the file; ImageEvent carries the same
   uint64_t ip = 0;
   uint64_t arg0 = 0;
+  uint64_t caller = 0;  // kDlopen: return address
+  std::string text;     // kDlopen: the name asked for
+};
+
+// Consecutive pages of a file that a thread brought into the page cache; readahead included.
+struct PagesReadEvent {
+  uint64_t first_boottime_ns = 0;
+  FileId file;
+  uint64_t first_page = 0;
+  uint64_t pages = 0;
+};
+
+// Values equal enum ss_wait_reason.
+enum class WaitReason : uint8_t { kUnspecified, kPreempted, kIo, kOther };
+
+// A thread was off its CPU; the event's time is when it was back.
+struct WaitEvent {
+  uint64_t out_boottime_ns = 0;
+  uint64_t wake_boottime_ns = 0;  // made runnable; 0: not seen
+  WaitReason reason = WaitReason::kUnspecified;
+};
+
+// A system call returned.
+struct SyscallEvent {
+  uint64_t entry_boottime_ns = 0;
+  uint64_t off_cpu_ns = 0;  // inside it
+  int64_t result = 0;
+  uint64_t args[5] = {};
+  uint32_t number = 0;
+  std::string path;  // of a call that found no such file
+};
+
+struct SampleEvent {
+  uint64_t ip = 0;
+  bool kernel_mode = false;
+  bool after_cpuid = false;
+};
+
+// The answer to a request for the functions that hold some addresses of a file.
+struct SymbolsEvent {
+  FileId file;
+  struct Symbol {
+    uint64_t file_offset = 0;  // as asked
+    std::string name;          // empty: none is known
+  };
+  std::vector<Symbol> symbols;
 };
 
 // A mapping of the process appeared or changed its protection (perf side-band MMAP2). The kernel
@@ -142,8 +200,9 @@ struct Event {
   uint32_t tid = 0;
   // Of the thread group's leader; 0 when the source does not tell (mapping, image, lost).
   uint64_t start_boottime_ns = 0;
-  std::variant<std::monostate, ExecEvent, ExitEvent, ForkEvent, FaultEvent, MarkEvent, MappingEvent, ImageEvent,
-               LostEvent>
+  std::variant<std::monostate, ExecEvent, ExitEvent, ForkEvent, FaultEvent, MarkEvent,
+               MappingEvent, ImageEvent, LostEvent, PagesReadEvent, WaitEvent, SyscallEvent,
+               SampleEvent, SymbolsEvent>
       payload;
 };
 

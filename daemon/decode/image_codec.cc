@@ -140,7 +140,39 @@ void VisitEvent(Archive& archive, EventType& event) {
   archive(event.forgotten);
 }
 
+// First word of a symbols record; an image record begins with a 32-bit number there.
+constexpr uint64_t kSymbolsTag = 0x736c6f626d7973ull << 8;
+
+template <typename Archive, typename EventType>
+void VisitSymbols(Archive& archive, EventType& event) {
+  archive(event.file.device_major);
+  archive(event.file.device_minor);
+  archive(event.file.inode);
+  archive.List(event.symbols, [&](auto& symbol) {
+    archive(symbol.file_offset);
+    archive(symbol.name);
+  });
+}
+
 }  // namespace
+
+std::vector<uint8_t> EncodeSymbolsEvent(const SymbolsEvent& event) {
+  Writer writer;
+  writer(kSymbolsTag);
+  VisitSymbols(writer, event);
+  return writer.Take();
+}
+
+std::optional<SymbolsEvent> DecodeSymbolsEvent(std::span<const uint8_t> bytes) {
+  Reader reader(bytes);
+  uint64_t tag = 0;
+  reader(tag);
+  if (tag != kSymbolsTag) return std::nullopt;
+  SymbolsEvent event;
+  VisitSymbols(reader, event);
+  if (!reader.complete()) return std::nullopt;
+  return event;
+}
 
 std::vector<uint8_t> EncodeImageEvent(const ImageEvent& event) {
   Writer writer;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The startscope authors
 
-// ImageEvent as bytes: what the prober found travels to the model as a record like any other, so that
+// ImageEvent and SymbolsEvent as bytes: what the prober found travels to the model as a record like any other, so that
 // a recording replays to the same result without the files. Format: fields in order of declaration,
 // integers as uint64, strings as length and bytes; both sides are this one file, and the recording's
 // format number changes with it.
@@ -19,9 +19,11 @@
 namespace startscope {
 
 std::vector<uint8_t> EncodeImageEvent(const ImageEvent& event);
+std::vector<uint8_t> EncodeSymbolsEvent(const SymbolsEvent& event);
 
 // nullopt when the bytes are not exactly one encoded event.
 std::optional<ImageEvent> DecodeImageEvent(std::span<const uint8_t> bytes);
+std::optional<SymbolsEvent> DecodeSymbolsEvent(std::span<const uint8_t> bytes);
 
 }  // namespace startscope
 

@@ -54,6 +54,8 @@ enum class MarkKind : uint8_t {
   kRustLangStart = 9,
   kDependenciesMapped = 10,
   kSelfRelocated = 11,
+  kDlopen = 12,
+  kDlclose = 13,
 };
 
 // How a site was found, best first.

@@ -89,12 +89,20 @@ ImageFacts InspectImage(ByteSource* source, const InspectOptions& options) {
   facts.needed = dynamic.needed;
   facts.soname = dynamic.soname;
   facts.build_id = file.ReadBuildId();
+  if (options.is_library) {
+    facts.kind = ImageKind::kLibrary;
+    if (facts.machine == EM_X86_64 && facts.is_64_bit) FindLibraryMarks(&file, &facts);
+    return facts;
+  }
   const SymbolLadder symbols(&file, facts.build_id, options.debug_root, facts.path);
   facts.has_symtab = symbols.has_symtab();
   facts.debug_file_used = symbols.debug_file_used();
   ClassifyRuntime(&file, dynamic, symbols, options.is_loader_hint, &facts);
   if (facts.machine != EM_X86_64 || !facts.is_64_bit) return facts;
-  if (facts.kind == ImageKind::kLoader) FindLoaderMarks(&file, symbols, &facts);
+  if (facts.kind == ImageKind::kLoader) {
+    FindLoaderMarks(&file, symbols, &facts);
+    FindLibraryMarks(&file, &facts);  // musl's loader is its libc
+  }
   if (facts.kind == ImageKind::kExecutable) FindExecutableMarks(&file, symbols, &facts);
   return facts;
 }

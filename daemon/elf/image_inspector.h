@@ -14,6 +14,8 @@ namespace startscope {
 struct InspectOptions {
   std::string path_label;  // for messages and for recognising a loader by name; never opened
   bool is_loader_hint = false;
+  // Only what a library says of itself: no classification, no marks but those of dlopen.
+  bool is_library = false;
   // Where separate debug files are looked for by build-id; empty: nowhere.
   std::string debug_root = "/usr/lib/debug";
 };

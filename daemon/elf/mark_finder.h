@@ -13,6 +13,8 @@ namespace startscope {
 // Fills `sites` and `main_address` of classified facts: for each mark that this kind of image has,
 // the best place that can be found, on an instruction start inside executable code.
 void FindLoaderMarks(ElfFile* file, const SymbolLadder& symbols, ImageFacts* facts);
+// The entries of dlopen and dlclose, where the file exports them.
+void FindLibraryMarks(ElfFile* file, ImageFacts* facts);
 void FindExecutableMarks(ElfFile* file, const SymbolLadder& symbols, ImageFacts* facts);
 
 }  // namespace startscope

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <tuple>
 
 #include "daemon/model/boundary_finder.h"
 
@@ -14,28 +15,57 @@ namespace startscope {
 namespace {
 
 constexpr uint64_t kPageBytes = 4096;
-// The stack grows down from where the kernel put the arguments; its mapping is recorded only once.
+// The stack grows down from where the kernel put the arguments; its mapping is recorded only once,
+// before the kernel moves it to its place.
 constexpr uint64_t kStackBytes = 8u << 20;
 constexpr uint64_t kStackTopBytes = 256u << 10;
+constexpr char kDeleted[] = " (deleted)";
 
 bool StartsWith(const std::string& text, const char* prefix) { return text.rfind(prefix, 0) == 0; }
 
+bool IsImage(ObjectKind kind) {
+  return kind == ObjectKind::kExecutable || kind == ObjectKind::kLoader ||
+         kind == ObjectKind::kLibrary;
+}
+
+const char* NameOf(ObjectKind kind) {
+  switch (kind) {
+    case ObjectKind::kStack:
+      return "[stack]";
+    case ObjectKind::kHeap:
+      return "[heap]";
+    case ObjectKind::kVdso:
+      return "[vdso]";
+    default:
+      return "[anonymous]";
+  }
+}
+
 }  // namespace
 
-AddressMap::AddressMap(const ExecEvent& exec, const FileId& loader, size_t max_objects)
-    : exec_(exec), loader_(loader), max_objects_(max_objects) {}
+AddressMap::AddressMap(const ExecEvent& exec, const Options& options)
+    : exec_(exec), options_(options) {}
 
-std::map<uint64_t, AddressMap::Range>::iterator AddressMap::RangeAt(uint64_t address) {
+AddressMap::Ranges::iterator AddressMap::RangeAt(uint64_t address) {
   auto after = ranges_.upper_bound(address);
   if (after == ranges_.begin()) return ranges_.end();
   const auto at = std::prev(after);
   return address < at->second.end ? at : ranges_.end();
 }
 
+AddressMap::Place AddressMap::Find(uint64_t address) const {
+  const auto after = ranges_.upper_bound(address);
+  if (after == ranges_.begin()) return {};
+  const auto at = std::prev(after);
+  if (address >= at->second.end) return {};
+  return {at->second.object,
+          at->second.has_file ? at->second.file_offset + (address - at->first) : address};
+}
+
 ObjectKind AddressMap::KindOf(const MappingEvent& mapping) const {
   if (mapping.file.inode != 0) {
-    if (mapping.file == exec_.executable) return ObjectKind::kExecutable;
-    if (mapping.file == loader_) return ObjectKind::kLoader;
+    if (mapping.file == options_.executable) return ObjectKind::kExecutable;
+    if (mapping.file == options_.loader) return ObjectKind::kLoader;
     return (mapping.prot & PROT_EXEC) != 0 ? ObjectKind::kLibrary : ObjectKind::kFile;
   }
   if (StartsWith(mapping.path, "[vdso") || StartsWith(mapping.path, "[vvar")) {
@@ -46,7 +76,7 @@ ObjectKind AddressMap::KindOf(const MappingEvent& mapping) const {
   return ObjectKind::kAnonymous;
 }
 
-size_t AddressMap::ObjectFor(uint64_t boottime_ns, const MappingEvent& mapping) {
+uint32_t AddressMap::ObjectFor(uint64_t boottime_ns, const MappingEvent& mapping) {
   const ObjectKind kind = KindOf(mapping);
   const bool is_file = mapping.file.inode != 0;
   // Anonymous memory right behind an object's writable segment is that object's BSS.
@@ -54,25 +84,22 @@ size_t AddressMap::ObjectFor(uint64_t boottime_ns, const MappingEvent& mapping) 
     auto after = ranges_.lower_bound(mapping.address);
     if (after != ranges_.begin()) {
       const Range& before = std::prev(after)->second;
-      const MappedObject& owner = entries_[before.object].object;
-      const bool owner_is_image = owner.kind == ObjectKind::kExecutable ||
-                                  owner.kind == ObjectKind::kLoader ||
-                                  owner.kind == ObjectKind::kLibrary;
-      if (before.end == mapping.address && owner_is_image && (before.prot & PROT_WRITE) != 0) {
+      if (before.end == mapping.address && before.has_file &&
+          IsImage(entries_[before.object].object.kind) && (before.prot & PROT_WRITE) != 0) {
         return before.object;
       }
     }
   }
-  for (size_t i = 0; i < entries_.size(); ++i) {
+  for (uint32_t i = 0; i < entries_.size(); ++i) {
     MappedObject& known = entries_[i].object;
     if (is_file ? known.file == mapping.file : (known.file.inode == 0 && known.kind == kind)) {
       if (known.kind == ObjectKind::kFile && kind == ObjectKind::kLibrary) known.kind = kind;
       return i;
     }
   }
-  if (entries_.size() >= max_objects_) {
+  if (entries_.size() >= options_.max_objects) {
     ++objects_not_kept_;
-    return kNone;
+    return kNoIndex;
   }
   Entry entry;
   entry.mapped_at_ns = boottime_ns;
@@ -81,139 +108,371 @@ size_t AddressMap::ObjectFor(uint64_t boottime_ns, const MappingEvent& mapping) 
   entry.object.load_address = mapping.address;
   if (is_file) {
     entry.object.path = mapping.path;
-  } else {
-    switch (kind) {
-      case ObjectKind::kStack: entry.object.path = "[stack]"; break;
-      case ObjectKind::kHeap: entry.object.path = "[heap]"; break;
-      case ObjectKind::kVdso: entry.object.path = "[vdso]"; break;
-      default: entry.object.path = "[anonymous]"; break;
+    const size_t length = sizeof(kDeleted) - 1;
+    if (mapping.path.size() > length &&
+        mapping.path.compare(mapping.path.size() - length, length, kDeleted) == 0) {
+      entry.object.path.resize(mapping.path.size() - length);
+      entry.object.deleted = true;
     }
+    constexpr uint32_t kMapHugetlb = 0x40000;
+    entry.object.huge_pages = (mapping.flags & kMapHugetlb) != 0;
+  } else {
+    entry.object.path = NameOf(kind);
   }
   entries_.push_back(std::move(entry));
-  return entries_.size() - 1;
+  return static_cast<uint32_t>(entries_.size() - 1);
 }
 
-size_t AddressMap::AddSegment(size_t object, const MappingEvent& mapping) {
+uint32_t AddressMap::AddSegment(uint64_t boottime_ns, uint32_t object, const MappingEvent& mapping,
+                                uint64_t begin, uint64_t end) {
   Entry& entry = entries_[object];
   Segment segment;
-  segment.address = mapping.address;
-  segment.size_bytes = mapping.size_bytes;
-  segment.file_offset = mapping.file.inode != 0 ? mapping.file_offset : 0;
+  segment.address = begin;
+  segment.size_bytes = end - begin;
+  const bool is_file = mapping.file.inode != 0;
+  segment.file_offset = is_file ? mapping.file_offset + (begin - mapping.address) : 0;
   segment.prot = mapping.prot;
   entry.object.segments.push_back(segment);
-  entry.segment_pages.emplace_back();
-  return entry.object.segments.size() - 1;
+  entry.segment_mapped_at_ns.push_back(boottime_ns);
+  return static_cast<uint32_t>(entry.object.segments.size() - 1);
+}
+
+void AddressMap::SplitAt(uint64_t address) {
+  const auto at = RangeAt(address);
+  if (at == ranges_.end() || at->first == address) return;
+  Range right = at->second;
+  right.file_offset += address - at->first;
+  at->second.end = address;
+  ranges_[address] = right;
 }
 
 void AddressMap::Carve(uint64_t begin, uint64_t end) {
-  auto it = ranges_.lower_bound(begin);
-  if (it != ranges_.begin() && std::prev(it)->second.end > begin) it = std::prev(it);
-  while (it != ranges_.end() && it->first < end) {
-    const uint64_t old_begin = it->first;
-    const Range old = it->second;
-    it = ranges_.erase(it);
-    if (old_begin < begin) {
-      Range left = old;
-      left.end = begin;
-      ranges_[old_begin] = left;
-    }
-    if (old.end > end) {
-      Range right = old;
-      right.file_offset += end - old_begin;
-      ranges_[end] = right;
-      break;
-    }
-  }
+  SplitAt(begin);
+  SplitAt(end);
+  ranges_.erase(ranges_.lower_bound(begin), ranges_.lower_bound(end));
 }
 
-AddressMap::Change AddressMap::Apply(uint64_t boottime_ns, const MappingEvent& mapping) {
+AddressMap::Applied AddressMap::Protect(const MappingEvent& mapping) {
   const uint64_t end = mapping.address + mapping.size_bytes;
-  if (end <= mapping.address) return Change::kProtection;
-  const auto before = RangeAt(mapping.address);
-  const bool same_file =
-      before != ranges_.end() && entries_[before->second.object].object.file == mapping.file;
-  const bool protection =
-      same_file && IsProtection(mapping, (before->second.prot & PROT_WRITE) != 0);
-  if (protection) {
-    Range changed = before->second;
-    changed.file_offset += mapping.address - before->first;
-    changed.end = end;
-    changed.prot = mapping.prot;
-    Carve(mapping.address, end);
-    ranges_[mapping.address] = changed;
-    return Change::kProtection;
+  SplitAt(mapping.address);
+  SplitAt(end);
+  const auto last = ranges_.lower_bound(end);
+  for (auto it = ranges_.lower_bound(mapping.address); it != last; ++it) {
+    it->second.prot = mapping.prot;
   }
-  const size_t object = ObjectFor(boottime_ns, mapping);
-  if (object == kNone) return Change::kNewMapping;
+  return {.is_protection = true};
+}
+
+// The record of anonymous memory covers all of the area that the kernel merged it with, so what
+// anonymous memory there was keeps its owner.
+AddressMap::Applied AddressMap::MapAnonymous(uint64_t boottime_ns, const MappingEvent& mapping) {
+  const uint64_t end = mapping.address + mapping.size_bytes;
+  Applied applied;
+  SplitAt(mapping.address);
+  SplitAt(end);
+  for (uint64_t at = mapping.address; at < end;) {
+    const auto next = ranges_.lower_bound(at);
+    if (next != ranges_.end() && next->first == at && !next->second.has_file) {
+      next->second.prot = mapping.prot;
+      at = next->second.end;
+      continue;
+    }
+    // Up to the next anonymous range, it is new.
+    uint64_t until = end;
+    for (auto it = next; it != ranges_.end() && it->first < end; ++it) {
+      if (it->second.has_file) continue;
+      until = it->first;
+      break;
+    }
+    MappingEvent part = mapping;
+    part.address = at;
+    part.size_bytes = until - at;
+    const uint32_t object = ObjectFor(boottime_ns, part);
+    Carve(at, until);
+    if (object != kNoIndex) {
+      Range range;
+      range.end = until;
+      range.prot = mapping.prot;
+      range.object = object;
+      range.segment = kNoIndex;
+      // Memory that grows is one segment, not one a step.
+      const auto before = RangeAt(at - 1);
+      if (before != ranges_.end() && !before->second.has_file && before->second.object == object &&
+          before->second.prot == mapping.prot) {
+        range.segment = before->second.segment;
+        entries_[object].object.segments[range.segment].size_bytes += until - at;
+      } else {
+        range.segment = AddSegment(boottime_ns, object, part, at, until);
+      }
+      ranges_[at] = range;
+    }
+    applied.new_bytes += until - at;
+    at = until;
+  }
+  applied.is_protection = applied.new_bytes == 0;
+  return applied;
+}
+
+AddressMap::Applied AddressMap::Apply(uint64_t boottime_ns, const MappingEvent& mapping,
+                                      MappingOperation operation) {
+  const uint64_t end = mapping.address + mapping.size_bytes;
+  if (end <= mapping.address) return {.is_protection = true};
+  const auto before = RangeAt(mapping.address);
+  const bool known = before != ranges_.end();
+  const bool same_file = known && before->second.has_file && mapping.file.inode != 0 &&
+                         entries_[before->second.object].object.file == mapping.file;
+  const bool protection =
+      operation == MappingOperation::kUnspecified
+          ? same_file && IsProtection(mapping, (before->second.prot & PROT_WRITE) != 0)
+          : operation == MappingOperation::kMprotect && known;
+  if (protection) return Protect(mapping);
+  if (mapping.file.inode == 0) return MapAnonymous(boottime_ns, mapping);
+  const uint32_t object = ObjectFor(boottime_ns, mapping);
+  Applied applied;
+  applied.new_bytes = mapping.size_bytes;
+  for (auto it = before; it != ranges_.end() && it->first < end; ++it) {
+    if (it->second.object == object && it->second.has_file) {
+      applied.new_bytes -= std::min(applied.new_bytes, std::min(end, it->second.end) -
+                                                           std::max(mapping.address, it->first));
+    }
+  }
   Carve(mapping.address, end);
+  if (object == kNoIndex) return applied;
   Range range;
   range.end = end;
   range.file_offset = mapping.file_offset;
   range.prot = mapping.prot;
+  range.has_file = true;
+  range.is_private = (mapping.flags & MAP_PRIVATE) != 0 || (mapping.flags & MAP_SHARED) == 0;
   range.object = object;
-  range.segment = AddSegment(object, mapping);
+  range.segment = AddSegment(boottime_ns, object, mapping, mapping.address, end);
   ranges_[mapping.address] = range;
-  return Change::kNewMapping;
+  return applied;
 }
 
-bool AddressMap::Charge(const FaultEvent& fault, uint64_t latency_ns, bool latency_known) {
-  auto range = RangeAt(fault.address);
-  if (range == ranges_.end()) {
-    // The stack's mapping was recorded before the kernel moved it to its place.
-    const bool stack = exec_.stack_start != 0 && fault.address + kStackBytes > exec_.stack_start &&
-                       fault.address < exec_.stack_start + kStackTopBytes;
-    if (!stack) return false;
-    MappingEvent mapping;
-    mapping.address = fault.address & ~(kPageBytes - 1);
-    mapping.size_bytes = kPageBytes;
-    mapping.prot = PROT_READ | PROT_WRITE;
-    mapping.path = "[stack]";
-    Apply(0, mapping);
-    range = RangeAt(fault.address);
-    if (range == ranges_.end()) return false;
+void AddressMap::Unmap(uint64_t address, uint64_t size_bytes) {
+  const uint64_t end = (address + size_bytes + kPageBytes - 1) & ~(kPageBytes - 1);
+  if (end > address) Carve(address, end);
+}
+
+void AddressMap::Move(uint64_t old_address, uint64_t old_bytes, uint64_t address,
+                      uint64_t size_bytes) {
+  const auto at = RangeAt(old_address);
+  if (at == ranges_.end() || size_bytes == 0) {
+    Unmap(old_address, old_bytes);
+    return;
   }
-  Entry& entry = entries_[range->second.object];
-  Segment& segment = entry.object.segments[range->second.segment];
-  uint64_t& object_count = fault.major ? entry.object.major_faults : entry.object.minor_faults;
-  uint64_t& segment_count = fault.major ? segment.major_faults : segment.minor_faults;
-  ++object_count;
-  ++segment_count;
-  if (fault.access_known) {
-    if (fault.instruction_fetch) {
-      ++segment.fetch_faults;
-    } else if (fault.write) {
-      ++segment.write_faults;
-    } else {
-      ++segment.read_faults;
+  Range moved = at->second;
+  moved.file_offset += old_address - at->first;
+  Unmap(old_address, old_bytes);
+  const uint64_t end = (address + size_bytes + kPageBytes - 1) & ~(kPageBytes - 1);
+  Carve(address, end);
+  moved.end = end;
+  ranges_[address] = moved;
+}
+
+AddressMap::Ranges::iterator AddressMap::StackRangeAt(uint64_t boottime_ns, uint64_t address) {
+  const bool in_stack = exec_.stack_start != 0 && address + kStackBytes > exec_.stack_start &&
+                        address < exec_.stack_start + kStackTopBytes;
+  if (!in_stack) return ranges_.end();
+  // From here to the stack already seen, or to its top.
+  const uint64_t begin = address & ~(kPageBytes - 1);
+  uint64_t end = begin + kPageBytes;
+  const auto next = ranges_.upper_bound(begin);
+  if (next != ranges_.end() && next->first > end &&
+      entries_[next->second.object].object.kind == ObjectKind::kStack) {
+    end = next->first;
+  }
+  MappingEvent mapping;
+  mapping.address = begin;
+  mapping.size_bytes = end - begin;
+  mapping.prot = PROT_READ | PROT_WRITE;
+  mapping.path = NameOf(ObjectKind::kStack);
+  const uint32_t object = ObjectFor(boottime_ns, mapping);
+  if (object == kNoIndex) return ranges_.end();
+  auto& segments = entries_[object].object.segments;
+  Range range;
+  range.end = end;
+  range.prot = mapping.prot;
+  range.object = object;
+  if (segments.empty()) {
+    range.segment = AddSegment(boottime_ns, object, mapping, begin, end);
+  } else {
+    Segment& stack = segments.back();
+    range.segment = static_cast<uint32_t>(segments.size() - 1);
+    const uint64_t top = std::max(stack.address + stack.size_bytes, end);
+    stack.address = std::min(stack.address, begin);
+    stack.size_bytes = top - stack.address;
+  }
+  return ranges_.insert_or_assign(begin, range).first;
+}
+
+void AddressMap::MarkResident(const Ranges::iterator& range, const FaultEvent& fault) {
+  const uint64_t page = fault.address & ~(kPageBytes - 1);
+  uint64_t begin = page;
+  uint64_t end = page + kPageBytes;
+  if (fault.around_pages != 0 && range->second.has_file) {
+    const uint64_t own = (range->second.file_offset + (page - range->first)) / kPageBytes;
+    const uint64_t first = fault.around_first_page;
+    const uint64_t last = first + fault.around_pages;
+    // The window holds the fault; anything else belongs to another file of the same task.
+    if (first <= own && own < last && (own - first) * kPageBytes <= page) {
+      begin = std::max(page - (own - first) * kPageBytes, range->first);
+      end = std::min(page + (last - own) * kPageBytes, range->second.end);
     }
+  }
+  auto& resident = entries_[range->second.object].resident;
+  auto it = resident.upper_bound(begin);
+  if (it != resident.begin() && std::prev(it)->second >= begin) --it;
+  while (it != resident.end() && it->first <= end) {
+    begin = std::min(begin, it->first);
+    end = std::max(end, it->second);
+    it = resident.erase(it);
+  }
+  resident[begin] = end;
+}
+
+uint64_t AddressMap::ResidentPages(uint32_t object) const {
+  uint64_t bytes = 0;
+  const auto& resident = entries_[object].resident;
+  for (const auto& [start, range] : ranges_) {
+    if (range.object != object) continue;
+    auto it = resident.upper_bound(start);
+    if (it != resident.begin()) --it;
+    for (; it != resident.end() && it->first < range.end; ++it) {
+      const uint64_t begin = std::max(it->first, start);
+      const uint64_t end = std::min(it->second, range.end);
+      if (end > begin) bytes += end - begin;
+    }
+  }
+  return bytes / kPageBytes;
+}
+
+uint32_t AddressMap::Charge(uint64_t boottime_ns, const FaultEvent& fault, uint64_t latency_ns,
+                            bool latency_known) {
+  auto range = RangeAt(fault.address);
+  if (range == ranges_.end()) range = StackRangeAt(boottime_ns, fault.address);
+  if (range == ranges_.end()) return kNoIndex;
+  const uint32_t object = range->second.object;
+  Entry& entry = entries_[object];
+  Segment& segment = entry.object.segments[range->second.segment];
+  ++(fault.major ? entry.object.major_faults : entry.object.minor_faults);
+  ++(fault.major ? segment.major_faults : segment.minor_faults);
+  const bool copies = range->second.has_file && range->second.is_private;
+  if (!fault.access_known) {
+    entry.writes_unknown |= copies;
+  } else if (fault.instruction_fetch) {
+    ++segment.fetch_faults;
+    segment.major_fetch_faults += fault.major ? 1 : 0;
+  } else if (fault.write) {
+    ++segment.write_faults;
+    segment.major_write_faults += fault.major ? 1 : 0;
+  } else {
+    ++segment.read_faults;
+    segment.major_read_faults += fault.major ? 1 : 0;
   }
   if (latency_known) {
     entry.object.fault_ns = entry.object.fault_ns.value_or(0) + latency_ns;
     segment.fault_ns = segment.fault_ns.value_or(0) + latency_ns;
   }
-  entry.pages.insert(fault.address / kPageBytes);
-  entry.segment_pages[range->second.segment].insert(fault.address / kPageBytes);
-  return true;
+  const auto [at, first] = pages_.try_emplace({object, fault.address / kPageBytes});
+  Page& page = at->second;
+  if (first) {
+    page.segment = range->second.segment;
+    page.first_boottime_ns = boottime_ns;
+    page.touch_order = ++touches_;
+    const uint64_t begin = fault.address & ~(kPageBytes - 1);
+    page.file_offset =
+        range->second.has_file ? range->second.file_offset + (begin - range->first) : 0;
+  }
+  ++(fault.major ? page.major_faults : page.minor_faults);
+  const bool write = fault.access_known && fault.write;
+  page.written |= write;
+  page.fetched |= fault.access_known && fault.instruction_fetch;
+  page.dirtied |= write && copies;
+  if (latency_known) {
+    page.fault_ns += latency_ns;
+    page.fault_timed = true;
+  }
+  if (options_.windows_known) MarkResident(range, fault);
+  return object;
+}
+
+std::vector<Timeline::Object> AddressMap::Names() const {
+  std::vector<Timeline::Object> names;
+  names.reserve(entries_.size());
+  for (const Entry& entry : entries_) names.push_back({entry.object.path, entry.object.file});
+  return names;
 }
 
 std::vector<MappedObject> AddressMap::Take(uint64_t begin_boottime_ns) {
+  const auto offset = [&](uint64_t boottime_ns) -> std::optional<uint64_t> {
+    if (boottime_ns < begin_boottime_ns) return std::nullopt;
+    return boottime_ns - begin_boottime_ns;
+  };
   for (const auto& [start, range] : ranges_) {
     MappedObject& object = entries_[range.object].object;
+    // How far the stack reaches is not recorded.
+    if (object.kind == ObjectKind::kStack) continue;
     object.mapped_bytes = object.mapped_bytes.value_or(0) + (range.end - start);
   }
-  std::vector<MappedObject> objects;
-  for (Entry& entry : entries_) {
+  for (uint32_t i = 0; i < entries_.size(); ++i) {
+    Entry& entry = entries_[i];
     MappedObject& object = entry.object;
-    object.pages_touched = entry.pages.size();
-    if (object.mapped_bytes) object.pages_mapped = *object.mapped_bytes / kPageBytes;
-    if (entry.mapped_at_ns >= begin_boottime_ns) {
-      object.map_offset_ns = entry.mapped_at_ns - begin_boottime_ns;
+    object.pages_touched = 0;
+    object.map_offset_ns = offset(entry.mapped_at_ns);
+    if (object.mapped_bytes && !object.huge_pages) {
+      object.pages_mapped = *object.mapped_bytes / kPageBytes;
     }
-    for (size_t i = 0; i < object.segments.size(); ++i) {
-      object.segments[i].pages_touched = entry.segment_pages[i].size();
+    if (object.file.inode != 0 && !entry.writes_unknown) object.pages_dirtied = 0;
+    if (options_.windows_known) object.pages_resident = ResidentPages(i);
+    for (size_t s = 0; s < object.segments.size(); ++s) {
+      object.segments[s].pages_touched = 0;
+      object.segments[s].map_offset_ns = offset(entry.segment_mapped_at_ns[s]);
+      object.segments[s].pages_dirtied = object.pages_dirtied;
     }
-    objects.push_back(std::move(object));
   }
+  std::vector<std::tuple<uint64_t, uint32_t, uint64_t>> by_touch;  // order, object, page number
+  by_touch.reserve(pages_.size());
+  for (const auto& [key, page] : pages_) {
+    MappedObject& object = entries_[key.first].object;
+    Segment& segment = object.segments[page.segment];
+    ++*object.pages_touched;
+    ++*segment.pages_touched;
+    if (page.dirtied && object.pages_dirtied) {
+      ++*object.pages_dirtied;
+      ++*segment.pages_dirtied;
+    }
+    by_touch.emplace_back(page.touch_order, key.first, key.second);
+  }
+  std::sort(by_touch.begin(), by_touch.end());
+  size_t listed = 0;
+  for (const auto& [order, object_index, number] : by_touch) {
+    MappedObject& object = entries_[object_index].object;
+    const Page& page = pages_.find({object_index, number})->second;
+    const std::optional<uint64_t> touched = offset(page.first_boottime_ns);
+    if (!object.first_touch_offset_ns) object.first_touch_offset_ns = touched;
+    if (options_.max_pages == 0) continue;
+    if (listed >= options_.max_pages) {
+      ++object.pages_omitted;
+      continue;
+    }
+    ++listed;
+    PageHeat heat;
+    heat.address = number * kPageBytes;
+    heat.file_offset = page.file_offset;
+    heat.minor_faults = page.minor_faults;
+    heat.major_faults = page.major_faults;
+    heat.written = page.written;
+    heat.fetched = page.fetched;
+    heat.first_touch_offset_ns = touched.value_or(0);
+    heat.touch_order = order;
+    if (page.fault_timed) heat.fault_ns = page.fault_ns;
+    object.pages.push_back(heat);
+  }
+  std::vector<MappedObject> objects;
+  objects.reserve(entries_.size());
+  for (Entry& entry : entries_) objects.push_back(std::move(entry.object));
   std::stable_sort(objects.begin(), objects.end(), [](const auto& a, const auto& b) {
     const uint64_t a_ns = a.fault_ns.value_or(0);
     const uint64_t b_ns = b.fault_ns.value_or(0);

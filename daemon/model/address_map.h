@@ -6,27 +6,54 @@
 
 #include <cstdint>
 #include <map>
-#include <unordered_set>
+#include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "daemon/model/evidence.h"
 #include "daemon/model/startup.h"
 
 namespace startscope {
 
-// The mappings of one process as they come, and the faults charged to them: which object, which
-// segment. Feed mappings and faults in order of time.
+// The mappings of one process as they come and go, and the faults charged to them: which object, which
+// segment, which page. Feed changes and faults in order of time. One thread.
 class AddressMap {
  public:
-  // `loader` as found by BoundaryFinder.
-  AddressMap(const ExecEvent& exec, const FileId& loader, size_t max_objects);
+  struct Options {
+    FileId executable;  // of the mapping that holds the program headers
+    FileId loader;      // as found by BoundaryFinder
+    size_t max_objects = 1024;
+    // Pages listed with their heat, over all objects; 0: none.
+    size_t max_pages = 0;
+    // The fault-around windows were asked for: pages_resident can be told.
+    bool windows_known = false;
+  };
+  AddressMap(const ExecEvent& exec, const Options& options);
 
-  enum class Change : uint8_t { kNewMapping, kProtection };
-  // Returns what the event meant.
-  Change Apply(uint64_t boottime_ns, const MappingEvent& mapping);
+  struct Applied {
+    bool is_protection = false;  // otherwise a mapping
+    uint64_t new_bytes = 0;      // not mapped by the same object before
+  };
+  // `operation` kUnspecified: to be told from the record itself.
+  Applied Apply(uint64_t boottime_ns, const MappingEvent& mapping, MappingOperation operation);
+  void Unmap(uint64_t address, uint64_t size_bytes);
+  void Move(uint64_t old_address, uint64_t old_bytes, uint64_t address, uint64_t size_bytes);
 
-  // False: no object there.
-  bool Charge(const FaultEvent& fault, uint64_t latency_ns, bool latency_known);
+  struct Place {
+    uint32_t object = kNoIndex;  // index into objects()
+    uint64_t file_offset = 0;    // of memory without a file, the address
+  };
+  [[nodiscard]] Place Find(uint64_t address) const;
+
+  // kNoIndex: no object there.
+  uint32_t Charge(uint64_t boottime_ns, const FaultEvent& fault, uint64_t latency_ns,
+                  bool latency_known);
+
+  // Paths and files, in order of first mapping; indexes stay valid.
+  [[nodiscard]] std::vector<Timeline::Object> Names() const;
+  [[nodiscard]] bool IsFile(uint32_t object) const {
+    return entries_[object].object.file.inode != 0;
+  }
 
   // The objects, costliest first. Call once, at the end.
   std::vector<MappedObject> Take(uint64_t begin_boottime_ns);
@@ -37,29 +64,55 @@ class AddressMap {
     uint64_t end = 0;
     uint64_t file_offset = 0;
     uint32_t prot = 0;
-    size_t object = 0;
-    size_t segment = 0;
+    bool has_file = false;
+    bool is_private = true;
+    uint32_t object = 0;
+    uint32_t segment = 0;
   };
+  using Ranges = std::map<uint64_t, Range>;  // by start address
   struct Entry {
     MappedObject object;
     uint64_t mapped_at_ns = 0;
-    std::unordered_set<uint64_t> pages;
-    std::vector<std::unordered_set<uint64_t>> segment_pages;
+    // Of a fault on private file memory it is not known whether it wrote.
+    bool writes_unknown = false;
+    std::vector<uint64_t> segment_mapped_at_ns;
+    std::map<uint64_t, uint64_t> resident;  // disjoint address ranges: begin -> end
+  };
+  struct Page {
+    uint32_t segment = 0;
+    uint32_t minor_faults = 0;
+    uint32_t major_faults = 0;
+    bool written = false;
+    bool fetched = false;
+    bool dirtied = false;
+    uint64_t file_offset = 0;
+    uint64_t first_boottime_ns = 0;
+    uint64_t touch_order = 0;
+    uint64_t fault_ns = 0;
+    bool fault_timed = false;
   };
 
-  static constexpr size_t kNone = SIZE_MAX;
-  size_t ObjectFor(uint64_t boottime_ns, const MappingEvent& mapping);
+  uint32_t ObjectFor(uint64_t boottime_ns, const MappingEvent& mapping);
   [[nodiscard]] ObjectKind KindOf(const MappingEvent& mapping) const;
-  size_t AddSegment(size_t object, const MappingEvent& mapping);
+  uint32_t AddSegment(uint64_t boottime_ns, uint32_t object, const MappingEvent& mapping,
+                      uint64_t begin, uint64_t end);
+  Applied Protect(const MappingEvent& mapping);
+  Applied MapAnonymous(uint64_t boottime_ns, const MappingEvent& mapping);
   // Removes [begin, end) from the ranges, splitting what overlaps.
   void Carve(uint64_t begin, uint64_t end);
-  std::map<uint64_t, Range>::iterator RangeAt(uint64_t address);
+  // Makes `address` the start of a range, if it lies inside one.
+  void SplitAt(uint64_t address);
+  Ranges::iterator RangeAt(uint64_t address);
+  Ranges::iterator StackRangeAt(uint64_t boottime_ns, uint64_t address);
+  void MarkResident(const Ranges::iterator& range, const FaultEvent& fault);
+  [[nodiscard]] uint64_t ResidentPages(uint32_t object) const;
 
   const ExecEvent& exec_;
-  const FileId loader_;
-  const size_t max_objects_;
-  std::map<uint64_t, Range> ranges_;  // by start address
+  const Options options_;
+  Ranges ranges_;
   std::vector<Entry> entries_;
+  absl::flat_hash_map<std::pair<uint32_t, uint64_t>, Page> pages_;  // object, page number
+  uint64_t touches_ = 0;
   uint64_t objects_not_kept_ = 0;
 };
 

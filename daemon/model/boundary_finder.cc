@@ -56,6 +56,14 @@ bool IsProtection(const MappingEvent& mapping, bool was_writable) {
 BoundaryFinder::BoundaryFinder(const Evidence& evidence, const StartupImages& images,
                                bool ignore_marks)
     : evidence_(evidence), images_(images), ignore_marks_(ignore_marks) {
+  executable_ = evidence.exec.executable;
+  const uint64_t headers =
+      evidence.exec.at_phdr != 0 ? evidence.exec.at_phdr : evidence.exec.at_entry;
+  for (const auto& mapping : evidence.mappings) {
+    if (mapping.value.file.inode == 0 || !Covers(mapping.value, headers)) continue;
+    executable_ = mapping.value.file;
+    break;
+  }
   if (evidence.exec.at_base == 0) return;
   for (const auto& mapping : evidence.mappings) {
     if (mapping.value.file.inode == 0 || !Covers(mapping.value, evidence.exec.at_base)) continue;
@@ -122,8 +130,7 @@ std::optional<Boundary> BoundaryFinder::FirstInstruction() const {
 }
 
 bool BoundaryFinder::IsDependency(const MappingEvent& mapping) const {
-  return mapping.file.inode != 0 && mapping.file != evidence_.exec.executable &&
-         mapping.file != loader_;
+  return mapping.file.inode != 0 && mapping.file != executable_ && mapping.file != loader_;
 }
 
 std::optional<Boundary> BoundaryFinder::DependenciesBegin() const {
@@ -192,7 +199,7 @@ std::optional<Boundary> BoundaryFinder::SelfRelocated() const {
   if (auto mark = FindMark(MarkKind::kSelfRelocated, evidence_.exec_boottime_ns)) return mark;
   for (const auto& mapping : evidence_.mappings) {
     if (mapping.boottime_ns < evidence_.exec_boottime_ns) continue;
-    if (mapping.value.file != evidence_.exec.executable) continue;
+    if (mapping.value.file != executable_) continue;
     if ((mapping.value.prot & PROT_WRITE) != 0) continue;
     return Boundary{mapping.boottime_ns, BoundarySource::kMapping, std::nullopt};
   }

@@ -33,6 +33,9 @@ class BoundaryFinder {
   // The file of the program interpreter; inode 0 when there is none or it was not seen.
   [[nodiscard]] const FileId& loader_file() const { return loader_; }
   [[nodiscard]] const std::string& loader_path() const { return loader_path_; }
+  // The file whose mapping holds the program headers. On stacked file systems its numbers are not those
+  // of the executable that exec names.
+  [[nodiscard]] const FileId& executable_file() const { return executable_; }
 
   // main, when no mark shows it: the first instruction fetch in its page, where that lies apart from
   // the entry point's; otherwise the entry point itself. nullopt: no evidence (yet).
@@ -53,6 +56,7 @@ class BoundaryFinder {
   const Evidence& evidence_;
   const StartupImages images_;
   const bool ignore_marks_;
+  FileId executable_;
   FileId loader_;
   std::string loader_path_;
 };

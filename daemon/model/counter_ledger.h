@@ -39,11 +39,6 @@ struct LedgerResult {
 LedgerResult BookFaults(const Evidence& evidence, const End& end,
                         const std::vector<PhaseSlice>& slices, bool ignore_marks);
 
-// Splits each slice's duration into on-CPU, run-queue and blocked time, where the scheduler's
-// figures were read at both of its ends, or were read around it and show no time off the CPU.
-void SplitTime(const Evidence& evidence, const End& end, bool ignore_marks,
-               std::vector<PhaseSlice>* slices);
-
 }  // namespace startscope
 
 #endif  // STARTSCOPE_DAEMON_MODEL_COUNTER_LEDGER_H_

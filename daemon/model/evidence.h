@@ -9,9 +9,12 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "daemon/decode/event.h"
 #include "daemon/model/startup.h"
 
@@ -24,6 +27,17 @@ struct Timed {
   T value;
 };
 
+// How much is kept of one startup.
+struct EvidenceLimits {
+  size_t faults = 131072;
+  size_t mappings = 8192;
+  size_t marks = 256;
+  size_t pages_read = 16384;
+  size_t waits = 32768;
+  size_t calls = 65536;
+  size_t samples = 65536;
+};
+
 struct Evidence {
   uint32_t pid = 0;
   uint64_t start_boottime_ns = 0;
@@ -32,13 +46,36 @@ struct Evidence {
   std::vector<Timed<FaultEvent>> faults;
   std::vector<Timed<MappingEvent>> mappings;
   std::vector<Timed<MarkEvent>> marks;
+  std::vector<Timed<PagesReadEvent>> pages_read;
+  std::vector<Timed<WaitEvent>> waits;
+  std::vector<Timed<SyscallEvent>> calls;
+  std::vector<Timed<SampleEvent>> samples;
   uint32_t threads_created = 0;
   uint64_t records = 0;
-  uint64_t faults_not_kept = 0;
-  uint64_t mappings_not_kept = 0;
+  // Beyond the limits, by what they were.
+  struct NotKept {
+    uint64_t faults = 0;
+    uint64_t mappings = 0;
+    uint64_t marks = 0;
+    uint64_t pages_read = 0;
+    uint64_t waits = 0;
+    uint64_t calls = 0;
+    uint64_t samples = 0;
+    [[nodiscard]] uint64_t total() const {
+      return faults + mappings + marks + pages_read + waits + calls + samples;
+    }
+  } not_kept;
   // Records of the whole machine that were lost while this startup was open, by stage.
   std::map<LossStage, uint64_t> lost;
   bool first_exec = true;  // no earlier exec of this process was seen
+
+  // Puts a record in its list, in order of time. False: its kind has no list here. With `full` it is
+  // counted as not kept whatever the limits say.
+  bool Add(const Event& event, const EvidenceLimits& limits, bool full);
+  // Takes out what was recorded at or after a time, as events.
+  std::vector<Event> TakeSince(uint64_t boottime_ns);
+  // Records that are kept.
+  [[nodiscard]] size_t size() const;
 };
 
 // Where a breakdown ends.
@@ -70,9 +107,19 @@ inline bool MainWasMarked(const KnownImage* executable, uint64_t begin_boottime_
          executable->attached_boottime_ns <= begin_boottime_ns;
 }
 
+using ImageMap = absl::flat_hash_map<FileId, KnownImage>;
+
 struct StartupImages {
   const KnownImage* executable = nullptr;  // nullptr: not known
   const KnownImage* loader = nullptr;
+  const ImageMap* all = nullptr;
+
+  [[nodiscard]] const ImageFacts* FactsOf(const FileId& file) const {
+    if (all == nullptr) return nullptr;
+    const auto found = all->find(file);
+    if (found == all->end() || !found->second.facts->error.empty()) return nullptr;
+    return found->second.facts.get();
+  }
 };
 
 }  // namespace startscope

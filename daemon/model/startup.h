@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "daemon/elf/image_facts.h"
@@ -68,6 +69,22 @@ struct RuntimeInfo {
   std::string libc_version;
 };
 
+// The enumerators of these, too, equal those of the proto enums.
+enum class TimeReason : uint8_t {
+  kUnspecified, kRunning, kMinorFault, kMajorFault, kKernelExec, kSyscall, kRunQueue, kThrottled,
+  kBlockedIo, kBlockedOther, kCpuidTrap, kUnexplained
+};
+enum class StartTemperature : uint8_t { kUnspecified, kWarm, kPartlyCold, kCold, kNotWarm };
+enum class MappingOperation : uint8_t {
+  kUnspecified, kMmap, kMprotect, kMunmap, kBrk, kMremap, kExec
+};
+
+struct TimeShare {
+  TimeReason reason = TimeReason::kUnspecified;
+  uint64_t duration_ns = 0;
+  std::string object;  // kBlockedIo: the file, where known
+};
+
 struct SubMark {
   std::string name;
   uint64_t offset_ns = 0;
@@ -90,6 +107,8 @@ struct PhaseSlice {
   BoundarySource begin_source = BoundarySource::kUnspecified;
   BoundarySource end_source = BoundarySource::kUnspecified;
   std::vector<SubMark> sub_marks;
+  std::vector<TimeShare> blame;
+  std::optional<uint64_t> storage_bytes;
 };
 
 struct Milestone {
@@ -124,6 +143,24 @@ struct Segment {
   uint64_t fetch_faults = 0;
   std::optional<uint64_t> fault_ns;
   std::optional<uint64_t> pages_touched;
+  std::optional<uint64_t> pages_dirtied;
+  uint64_t major_read_faults = 0;
+  uint64_t major_write_faults = 0;
+  uint64_t major_fetch_faults = 0;
+  std::optional<uint64_t> map_offset_ns;
+};
+
+// One page that faulted.
+struct PageHeat {
+  uint64_t file_offset = 0;
+  uint64_t address = 0;
+  uint32_t minor_faults = 0;
+  uint32_t major_faults = 0;
+  bool written = false;
+  bool fetched = false;
+  uint64_t first_touch_offset_ns = 0;
+  uint64_t touch_order = 0;
+  std::optional<uint64_t> fault_ns;
 };
 
 struct MappedObject {
@@ -145,6 +182,132 @@ struct MappedObject {
   std::optional<uint64_t> relocations;
   std::optional<uint64_t> constructor_ns;
   std::vector<Segment> segments;
+  std::optional<uint64_t> pages_dirtied;
+  std::optional<uint64_t> pages_read;
+  std::optional<uint64_t> io_wait_ns;
+  std::optional<uint64_t> pages_resident;
+  std::optional<uint64_t> first_touch_offset_ns;
+  bool deleted = false;
+  bool huge_pages = false;
+  std::vector<PageHeat> pages;
+  uint64_t pages_omitted = 0;
+};
+
+inline constexpr uint32_t kNoIndex = UINT32_MAX;
+
+// Entries of a timeline name objects and symbols by index into Timeline::objects and ::symbols.
+struct FaultEntry {
+  uint64_t address = 0;
+  uint64_t ip = 0;
+  std::optional<uint64_t> latency_ns;
+  std::optional<uint64_t> runqueue_ns;
+  std::optional<uint64_t> blocked_ns;
+  bool major = false;
+  bool kernel_mode = false;
+  bool access_known = false;
+  bool write = false;
+  bool instruction_fetch = false;
+  uint32_t object = kNoIndex;
+  uint32_t ip_object = kNoIndex;
+  uint32_t symbol = kNoIndex;
+  uint32_t around_pages = 0;
+  uint64_t file_offset = 0;
+  uint64_t ip_offset = 0;
+  uint64_t around_offset = 0;
+};
+
+struct MappingEntry {
+  MappingOperation operation = MappingOperation::kUnspecified;
+  uint32_t prot = 0;
+  uint32_t object = kNoIndex;
+  uint32_t error = 0;
+  uint64_t address = 0;
+  uint64_t size_bytes = 0;
+  uint64_t file_offset = 0;
+  uint64_t old_address = 0;
+  std::optional<uint64_t> duration_ns;
+};
+
+struct WaitEntry {
+  uint8_t reason = 0;  // WaitReason of decode
+  uint32_t object = kNoIndex;
+  uint64_t duration_ns = 0;
+  std::optional<uint64_t> runqueue_ns;
+};
+
+struct TimelineEntry {
+  uint64_t offset_ns = 0;
+  uint32_t tid = 0;
+  Phase phase = Phase::kUnspecified;
+  std::variant<FaultEntry, MappingEntry, SubMark, WaitEntry> entry;
+};
+
+struct Timeline {
+  struct Object {
+    std::string path;
+    FileId file;
+  };
+  std::vector<TimelineEntry> entries;
+  std::vector<Object> objects;
+  std::vector<std::string> symbols;
+  uint64_t omitted = 0;
+};
+
+struct FileReads {
+  std::string path;
+  FileId file;
+  uint64_t pages = 0;
+  std::optional<uint64_t> wait_ns;
+};
+
+struct StorageReads {
+  std::optional<uint64_t> bytes;
+  std::optional<uint64_t> pages;
+  std::vector<FileReads> files;
+  uint64_t files_omitted = 0;
+  std::optional<uint64_t> wait_ns;
+};
+
+struct SyscallTotal {
+  uint32_t number = 0;
+  uint64_t calls = 0;
+  uint64_t errors = 0;
+  uint64_t duration_ns = 0;
+  uint64_t off_cpu_ns = 0;
+};
+
+struct FailedSearch {
+  std::string name;
+  std::string directory;
+  uint64_t count = 0;
+  uint64_t duration_ns = 0;
+};
+
+struct SyscallUse {
+  std::vector<SyscallTotal> totals;
+  std::vector<FailedSearch> searches;
+  uint64_t calls_omitted = 0;
+  uint64_t searches_omitted = 0;
+};
+
+enum class LoaderEventKind : uint8_t { kUnspecified, kOpen, kClose };
+
+// What the loader did after a startup.
+struct LoaderActivity {
+  std::string startup_id;
+  ProcessInfo process;
+  LoaderEventKind kind = LoaderEventKind::kUnspecified;
+  uint64_t offset_ns = 0;
+  std::optional<uint64_t> duration_ns;
+  std::vector<MappedObject> objects;
+  std::string requested;
+  std::string caller_object;
+  uint64_t caller_offset = 0;
+  uint32_t tid = 0;
+  std::optional<uint64_t> minor_faults;
+  std::optional<uint64_t> major_faults;
+  std::optional<uint64_t> fault_ns;
+  BoundarySource source = BoundarySource::kUnspecified;
 };
 
 struct Degradation {
@@ -179,6 +342,12 @@ struct Startup {
   std::optional<uint32_t> exit_status;
   std::optional<uint32_t> threads_created;
   std::optional<uint64_t> spawn_ns;
+  std::vector<TimeShare> blame;
+  StartTemperature temperature = StartTemperature::kUnspecified;
+  std::string temperature_evidence;
+  std::optional<StorageReads> storage;
+  std::optional<SyscallUse> syscalls;
+  std::optional<Timeline> timeline;
 };
 
 // Which watches a startup is for: bit per rule slot that matched in the kernel.

@@ -7,12 +7,17 @@
 #include <array>
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
-#include "daemon/model/address_map.h"
+#include "daemon/model/attribution.h"
 #include "daemon/model/boundary_finder.h"
 #include "daemon/model/counter_ledger.h"
+#include "daemon/model/mark_names.h"
 #include "daemon/model/phase_cutter.h"
 #include "daemon/model/phase_policy.h"
+#include "daemon/model/storage_ledger.h"
+#include "daemon/model/syscall_ledger.h"
+#include "daemon/model/time_ledger.h"
 
 namespace startscope {
 namespace {
@@ -47,27 +52,16 @@ const char* PhaseName(Phase phase) {
   return kNames[static_cast<size_t>(phase)];
 }
 
-const char* SubMarkName(MarkKind kind) {
-  switch (kind) {
-    case MarkKind::kLibcStart:
-      return "__libc_start_main";
-    case MarkKind::kGoSchedinit:
-      return "runtime.schedinit";
-    case MarkKind::kGoRuntimeMain:
-      return "runtime.main";
-    case MarkKind::kRustLangStart:
-      return "std::rt::lang_start";
-    default:
-      return nullptr;
-  }
+bool IsSubMark(MarkKind kind) {
+  return kind == MarkKind::kLibcStart || kind == MarkKind::kGoSchedinit ||
+         kind == MarkKind::kGoRuntimeMain || kind == MarkKind::kRustLangStart;
 }
 
 void AddSubMarks(const Evidence& evidence, const End& end, bool is_musl, Startup* startup) {
   const uint64_t begin = evidence.exec.begin_boottime_ns;
   std::vector<MarkKind> seen;
   for (const auto& mark : evidence.marks) {
-    const char* name = SubMarkName(mark.value.kind);
-    if (name == nullptr || mark.boottime_ns > end.boottime_ns) continue;
+    if (!IsSubMark(mark.value.kind) || mark.boottime_ns > end.boottime_ns) continue;
     if (is_musl && mark.value.kind == MarkKind::kLibcStart) continue;  // a boundary there
     if (std::find(seen.begin(), seen.end(), mark.value.kind) != seen.end()) continue;
     seen.push_back(mark.value.kind);
@@ -75,7 +69,8 @@ void AddSubMarks(const Evidence& evidence, const End& end, bool is_musl, Startup
     for (PhaseSlice& slice : startup->phases) {
       if (offset < slice.offset_ns || offset > slice.offset_ns + slice.duration_ns) continue;
       if (slice.phase != Phase::kRuntimeInit) continue;
-      slice.sub_marks.push_back({name, offset, BoundarySource::kSymbolUprobe});
+      slice.sub_marks.push_back(
+          {MarkName(mark.value.kind), offset, BoundarySource::kSymbolUprobe});
     }
   }
 }
@@ -140,85 +135,120 @@ void AddDegradations(const Evidence& evidence, const StartupImages& images, cons
             "fault counts include them",
             evidence.marks.size());
   }
-  const uint64_t not_kept = evidence.faults_not_kept + evidence.mappings_not_kept;
-  if (not_kept != 0) {
+  const Evidence::NotKept& beyond = evidence.not_kept;
+  if (beyond.total() != 0) {
     Degrade(startup, DegradationKind::kLimitReached,
-            "records beyond the bound of one start; their faults are counted, not attributed",
-            not_kept);
+            absl::StrCat("records beyond the bounds of one start or of all (", beyond.faults,
+                         " faults, ", beyond.mappings, " mappings, ", beyond.waits, " waits, ",
+                         beyond.calls, " calls): counted where the kernel counts them, not listed"),
+            beyond.total());
   }
 }
 
-// Walks faults and mappings in order of time: objects, mapping calls of each phase.
-void Attribute(const Evidence& evidence, const End& end, const BoundaryFinder& finder,
-               const BuildOptions& options, const LedgerResult& ledger, Startup* startup) {
-  const uint64_t begin = evidence.exec.begin_boottime_ns;
-  AddressMap map(evidence.exec, finder.loader_file(), options.max_objects);
-  Unattributed unattributed;
-  unattributed.minor = ledger.unrecorded_minor;
-  unattributed.major = ledger.unrecorded_major;
-  std::vector<uint64_t> calls(startup->phases.size());
-  std::vector<uint64_t> bytes(startup->phases.size());
-  auto mapping = evidence.mappings.begin();
-  const auto apply_until = [&](uint64_t time) {
-    for (; mapping != evidence.mappings.end() && mapping->boottime_ns <= time; ++mapping) {
-      if (map.Apply(mapping->boottime_ns, mapping->value) != AddressMap::Change::kNewMapping) {
-        continue;
-      }
-      // What the kernel maps inside exec is no call of the process.
-      if (mapping->boottime_ns <= evidence.exec_boottime_ns) continue;
-      for (size_t i = startup->phases.size(); i-- > 0;) {
-        if (mapping->boottime_ns - begin < startup->phases[i].offset_ns) continue;
-        ++calls[i];
-        bytes[i] += mapping->value.size_bytes;
-        break;
-      }
-    }
-  };
-  for (const auto& fault : evidence.faults) {
-    if (fault.boottime_ns > end.boottime_ns || !fault.value.completed) continue;
-    apply_until(fault.boottime_ns);
-    const bool latency_known = fault.value.entry_boottime_ns != 0;
-    const uint64_t latency = latency_known ? fault.boottime_ns - fault.value.entry_boottime_ns : 0;
-    if (!map.Charge(fault.value, latency, latency_known)) {
-      ++(fault.value.major ? unattributed.major : unattributed.minor);
-      if (latency_known) unattributed.fault_ns = unattributed.fault_ns.value_or(0) + latency;
-    }
-  }
-  apply_until(end.boottime_ns);
+AttributionOptions AttributionFor(const BuildOptions& options) {
+  AttributionOptions to;
+  to.max_objects = options.max_objects;
+  if (options.level < Level::kPages) return to;
+  to.max_pages = options.max_pages;
+  to.max_timeline = options.max_timeline;
+  to.windows_known = options.windows_known;
+  to.calls_known = true;
+  return to;
+}
+
+void TakeAttribution(const BuildOptions& options, const LedgerResult& ledger,
+                     Attribution attribution, Startup* startup) {
   for (size_t i = 0; i < startup->phases.size(); ++i) {
-    startup->phases[i].mmap_calls = calls[i];
-    startup->phases[i].mapped_bytes = bytes[i];
+    startup->phases[i].mmap_calls = attribution.mmap_calls[i];
+    startup->phases[i].mapped_bytes = attribution.mapped_bytes[i];
   }
   if (options.level < Level::kObjects) return;
-  startup->objects = map.Take(begin);
-  startup->unattributed = unattributed;
-  if (map.objects_not_kept() != 0) {
+  startup->objects = std::move(attribution.objects);
+  startup->unattributed = attribution.unattributed;
+  startup->unattributed->minor += ledger.unrecorded_minor;
+  startup->unattributed->major += ledger.unrecorded_major;
+  startup->timeline = std::move(attribution.timeline);
+  if (attribution.objects_not_kept != 0) {
     Degrade(startup, DegradationKind::kLimitReached,
             "mappings of further objects; their faults are listed as unattributed",
-            map.objects_not_kept());
+            attribution.objects_not_kept);
   }
 }
 
-void NameObjects(const StartupImages& images, const BoundaryFinder& finder, Startup* startup) {
-  for (MappedObject& object : startup->objects) {
-    const KnownImage* image = nullptr;
-    if (object.kind == ObjectKind::kExecutable) image = images.executable;
-    if (object.kind == ObjectKind::kLoader) image = images.loader;
-    if (image != nullptr) {
-      object.build_id = image->facts->build_id;
-      object.soname = image->facts->soname;
+std::string BaseName(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+// musl's loader is its C library, and takes these names for itself (ldso/dynlink.c).
+bool IsMuslName(const std::string& name) {
+  return name.rfind("libc.musl-", 0) == 0 || name == "libc.so";
+}
+
+// Identity of the objects by what their files say, and who needed them.
+void NameObjects(const StartupImages& images, Startup* startup) {
+  absl::flat_hash_map<std::string, size_t> by_name;
+  std::optional<size_t> musl;
+  for (size_t i = 0; i < startup->objects.size(); ++i) {
+    MappedObject& object = startup->objects[i];
+    const ImageFacts* facts = images.FactsOf(object.file);
+    if (object.kind == ObjectKind::kExecutable && images.executable != nullptr) {
+      facts = images.executable->facts.get();
     }
-    if (object.kind == ObjectKind::kLoader && images.executable != nullptr) {
-      object.needed_by.push_back(startup->process.executable);
-      continue;
+    if (object.kind == ObjectKind::kLoader) {
+      if (facts == nullptr && images.loader != nullptr) facts = images.loader->facts.get();
+      if (facts != nullptr && facts->libc == Libc::kMusl) musl = i;
     }
-    if (object.kind != ObjectKind::kLibrary || images.executable == nullptr) continue;
-    const std::string name = object.path.substr(object.path.rfind('/') + 1);
-    const auto& needed = images.executable->facts->needed;
-    if (std::find(needed.begin(), needed.end(), name) != needed.end()) {
-      object.needed_by.push_back(startup->process.executable);
+    if (object.kind != ObjectKind::kExecutable) by_name.try_emplace(BaseName(object.path), i);
+    if (facts == nullptr) continue;
+    object.build_id = facts->build_id;
+    object.soname = facts->soname;
+    if (!facts->soname.empty()) by_name.try_emplace(facts->soname, i);
+  }
+  for (const MappedObject& object : startup->objects) {
+    const bool is_executable = object.kind == ObjectKind::kExecutable;
+    const ImageFacts* facts = is_executable && images.executable != nullptr
+                                  ? images.executable->facts.get()
+                                  : images.FactsOf(object.file);
+    if (facts == nullptr) continue;
+    std::vector<std::string> names = facts->needed;
+    if (is_executable && !facts->interpreter.empty()) names.push_back(BaseName(facts->interpreter));
+    for (const std::string& name : names) {
+      auto found = by_name.find(BaseName(name));
+      std::optional<size_t> index;
+      if (found != by_name.end()) index = found->second;
+      if (!index && musl && IsMuslName(name)) index = musl;
+      if (!index) continue;
+      auto& needed_by = startup->objects[*index].needed_by;
+      if (std::find(needed_by.begin(), needed_by.end(), object.path) == needed_by.end()) {
+        needed_by.push_back(object.path);
+      }
     }
   }
+}
+
+// Objects' names for BlameTime().
+FileNames NamesOf(const Attribution& attribution) {
+  FileNames names;
+  names.of_fault = [&attribution](size_t fault) -> std::string {
+    const uint32_t object = attribution.fault_objects[fault];
+    return object == kNoIndex ? std::string() : attribution.names[object].path;
+  };
+  names.of_file = [&attribution](const FileId& file) -> std::string {
+    for (const Timeline::Object& object : attribution.names) {
+      if (object.file == file) return object.path;
+    }
+    return {};
+  };
+  return names;
+}
+
+TimeSources SourcesFor(const Evidence& evidence, const BuildOptions& options) {
+  TimeSources sources;
+  const bool lost = evidence.lost.contains(LossStage::kKernelRing);
+  sources.marks = options.precision == Precision::kExact;
+  sources.faults_timed = options.level >= Level::kObjects;
+  sources.waits = options.waits && !lost && evidence.not_kept.waits == 0;
+  sources.calls = options.syscalls && !lost && evidence.not_kept.calls == 0;
+  sources.samples = options.samples;
+  return sources;
 }
 
 }  // namespace
@@ -248,9 +278,13 @@ Startup DescribeStartup(const Evidence& evidence, const StartupImages& images,
   process.interpreter = exec.interpreter;
   if (!exec.argv0.empty()) process.argv.push_back(exec.argv0);
   process.executable = exec.filename;
+  const uint64_t headers = exec.at_phdr != 0 ? exec.at_phdr : exec.at_entry;
   for (const auto& mapping : evidence.mappings) {
-    if (mapping.value.file != exec.executable) continue;
-    process.executable = mapping.value.path;  // as the kernel resolved it for this process
+    const MappingEvent& value = mapping.value;
+    const bool holds_headers = value.file.inode != 0 && headers >= value.address &&
+                               headers - value.address < value.size_bytes;
+    if (value.file != exec.executable && !holds_headers) continue;
+    process.executable = value.path;  // as the kernel resolved it for this process
     break;
   }
   startup.runtime = RuntimeOf(evidence, images);
@@ -304,7 +338,8 @@ Startup BuildStartup(const Evidence& evidence, const StartupImages& images, cons
   }
 
   const LedgerResult ledger = BookFaults(evidence, end, startup.phases, !exact);
-  SplitTime(evidence, end, !exact, &startup.phases);
+  const TimeSources sources = SourcesFor(evidence, options);
+  SplitTime(evidence, end, sources, &startup.phases);
   FaultTotals& totals = startup.faults;
   totals.minor = 0;
   totals.major = 0;
@@ -326,8 +361,15 @@ Startup BuildStartup(const Evidence& evidence, const StartupImages& images, cons
   totals.kernel_minor = ledger.kernel_minor;
   totals.kernel_major = ledger.kernel_major;
 
-  Attribute(evidence, end, finder, options, ledger, &startup);
-  NameObjects(images, finder, &startup);
+  Attribution attribution =
+      Attribute(evidence, end, finder, startup.phases, AttributionFor(options));
+  BlameTime(evidence, end, sources, NamesOf(attribution), &startup.phases);
+  startup.blame = AddUpBlame(startup.phases);
+  TakeAttribution(options, ledger, std::move(attribution), &startup);
+  NameObjects(images, &startup);
+  AccountStorage(evidence, end, options.pages_read_known && faults_timed, sources.waits,
+                 options.max_files, &startup);
+  if (options.syscalls) startup.syscalls = SumSyscalls(evidence, end, options.max_searches);
   startup.observer.records = evidence.records;
   startup.observer.probe_hits = exact ? evidence.marks.size() : 0;
   if (!exact) {

@@ -12,7 +12,17 @@ namespace startscope {
 struct BuildOptions {
   Level level = Level::kPhases;
   Precision precision = Precision::kExact;
+  bool waits = false;
+  bool syscalls = false;
+  bool samples = false;
+  // The kernel tells of pages brought into the page cache, and of fault-around windows.
+  bool pages_read_known = true;
+  bool windows_known = true;
   size_t max_objects = 1024;
+  size_t max_pages = 8192;
+  size_t max_timeline = 262144;
+  size_t max_files = 256;
+  size_t max_searches = 1024;
 };
 
 // Identity and runtime: what is known of a startup when it begins.

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "daemon/decode/event.h"
 #include "daemon/model/startup.h"
@@ -29,6 +30,8 @@ class StartupListener {
   virtual void OnReached(WatchMask watches, MilestoneKind milestone, std::shared_ptr<const Startup> startup) = 0;
   // Nothing more follows for this startup. With `at` kMain the tracking ended there.
   virtual void OnFinished(WatchMask watches, std::shared_ptr<const Startup> startup) = 0;
+  // The loader did something after a startup that was finished before.
+  virtual void OnLoaderActivity(WatchMask watches, const LoaderActivity& activity) = 0;
   virtual void OnLost(LossStage stage, uint64_t count) = 0;
 };
 
@@ -42,6 +45,16 @@ struct ProbeRequest {
   uint64_t map_address = 0;  // 0: the executable itself (/proc/PID/exe)
   uint64_t map_size_bytes = 0;
   bool is_loader = false;
+  bool is_library = false;   // only its identity is wanted, and what it needs
+};
+
+// Addresses of a file, as file offsets, whose functions are wanted.
+struct SymbolRequest {
+  FileId file;
+  std::string path;
+  uint32_t pid = 0;
+  uint32_t parent_pid = 0;
+  std::vector<uint64_t> file_offsets;
 };
 
 // The one way back: asks for a file to be inspected and probed. The answer, if any, comes as an
@@ -50,6 +63,8 @@ class ImageProber {
  public:
   virtual ~ImageProber() = default;
   virtual void RequestImage(const ProbeRequest& request) = 0;
+  // Answered by one SymbolsEvent for the file, or never. False: there are too many requests.
+  virtual bool RequestSymbols(const SymbolRequest& request) = 0;
   // The kernel need not follow this process any longer (deadline passed).
   virtual void StopTracking(uint32_t pid, uint64_t start_boottime_ns) = 0;
 };

@@ -3,7 +3,11 @@
 
 #include "daemon/model/startup_model.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
+#include <iterator>
+#include <map>
 #include <utility>
 
 #include "daemon/model/boundary_finder.h"
@@ -14,20 +18,6 @@ namespace {
 
 // Records of a process that executes nothing are forgotten after this long.
 constexpr uint64_t kWaitingNs = 5'000'000'000;
-
-template <typename T>
-void Append(std::vector<Timed<T>>* list, size_t limit, const Event& event, const T& value,
-            uint64_t* not_kept) {
-  if (list->size() >= limit) {
-    ++*not_kept;
-    return;
-  }
-  Timed<T> timed{event.boottime_ns, event.tid, value};
-  // Almost always in order; a late record goes to its place.
-  auto at = list->end();
-  while (at != list->begin() && std::prev(at)->boottime_ns > event.boottime_ns) --at;
-  list->insert(at, std::move(timed));
-}
 
 }  // namespace
 
@@ -45,12 +35,15 @@ void StartupModel::OnEvent(const Event& event) {
   if (const auto* exit = std::get_if<ExitEvent>(&event.payload)) return OnExit(event, *exit);
   if (const auto* image = std::get_if<ImageEvent>(&event.payload)) return OnImage(*image);
   if (const auto* lost = std::get_if<LostEvent>(&event.payload)) return OnLost(*lost);
+  if (const auto* symbols = std::get_if<SymbolsEvent>(&event.payload)) return OnSymbols(*symbols);
   if (const auto* fork = std::get_if<ForkEvent>(&event.payload)) {
     Open* open = Find(event);
     if (open == nullptr) return;
     ++open->evidence.records;
     if (fork->thread) ++open->evidence.threads_created;
+    return;
   }
+  OnDetail(event);
 }
 
 StartupModel::Open* StartupModel::Find(const Event& event) {
@@ -78,6 +71,12 @@ void StartupModel::TakeTerms(Open* open) const {
     open->level = std::max(open->level, terms->level);
     open->until_exit |= terms->until_exit;
     open->until_main |= !terms->until_exit;
+    open->waits |= terms->waits;
+    open->syscalls |= terms->syscalls;
+    open->samples |= terms->samples;
+    open->loader_events |= terms->loader_events;
+    open->pages_read_known &= terms->pages_read_known;
+    open->windows_known &= terms->windows_known;
     const uint64_t begin = open->evidence.exec.begin_boottime_ns;
     if (terms->deadline_ns != 0) {
       open->deadline_ns = std::max(open->deadline_ns, begin + terms->deadline_ns);
@@ -96,23 +95,8 @@ void StartupModel::OnExec(const Event& event, const ExecEvent& exec) {
   bool first_exec = true;
   if (Open* before = Find(event); before != nullptr) {
     // What was recorded since the new image's begin belongs to the new image.
-    Evidence& old = before->evidence;
-    const auto move_out = [&](auto* list) {
-      auto from = std::find_if(list->begin(), list->end(), [&](const auto& timed) {
-        return timed.boottime_ns >= exec.begin_boottime_ns;
-      });
-      for (auto it = from; it != list->end(); ++it) {
-        Event moved;
-        moved.boottime_ns = it->boottime_ns;
-        moved.pid = event.pid;
-        moved.tid = it->tid;
-        moved.payload = it->value;
-        early.push_back(std::move(moved));
-      }
-      list->erase(from, list->end());
-    };
-    move_out(&old.faults);
-    move_out(&old.mappings);
+    if (!before->late) early = before->evidence.TakeSince(exec.begin_boottime_ns);
+    kept_records_ -= std::min(kept_records_, early.size());
     first_exec = false;
     End end;
     end.boottime_ns = exec.begin_boottime_ns;
@@ -144,9 +128,8 @@ void StartupModel::OnExec(const Event& event, const ExecEvent& exec) {
   for (const Event& moved : early) OnEvent(moved);
   Open& opened = *it->second;
   RequestImages(&opened);
-  const BuildOptions build{opened.level, opened.precision, options_.max_objects};
   listener_->OnStarted(opened.watches,
-                       DescribeStartup(opened.evidence, ImagesOf(opened), build));
+                       DescribeStartup(opened.evidence, ImagesOf(opened), OptionsOf(opened)));
 }
 
 void StartupModel::OnExit(const Event& event, const ExitEvent& exit) {
@@ -158,20 +141,20 @@ void StartupModel::OnExit(const Event& event, const ExitEvent& exit) {
   end.exit_status = exit.exit_status;
   end.milestone = MilestoneKind::kExit;
   if (exit.before_exec) {
-    Open open;
-    open.evidence.pid = event.pid;
-    open.evidence.start_boottime_ns = event.start_boottime_ns;
-    open.evidence.exec_boottime_ns = exit.begin_boottime_ns;
-    open.evidence.exec.begin_boottime_ns = exit.begin_boottime_ns;
-    open.evidence.exec.exec_id = exit.exec_id;
-    open.evidence.exec.begin = exit.now;
-    open.evidence.exec.now = exit.now;
-    open.watches = ~WatchMask{0};
-    TakeTerms(&open);
+    auto open = std::make_shared<Open>();
+    open->evidence.pid = event.pid;
+    open->evidence.start_boottime_ns = event.start_boottime_ns;
+    open->evidence.exec_boottime_ns = exit.begin_boottime_ns;
+    open->evidence.exec.begin_boottime_ns = exit.begin_boottime_ns;
+    open->evidence.exec.exec_id = exit.exec_id;
+    open->evidence.exec.begin = exit.now;
+    open->evidence.exec.now = exit.now;
+    open->watches = ~WatchMask{0};
+    TakeTerms(open.get());
     end.outcome = Outcome::kExecFailed;
     ++stats_.startups_seen;
-    const BuildOptions build{open.level, open.precision, options_.max_objects};
-    Deliver(open, std::make_shared<Startup>(BuildStartup(open.evidence, {}, end, build)));
+    const WatchMask watches = open->watches;
+    Finish(std::move(open), end, watches, std::nullopt);
     return;
   }
   Open* open = Find(event);
@@ -187,12 +170,18 @@ void StartupModel::OnExit(const Event& event, const ExitEvent& exit) {
   Conclude(open_.find(event.pid), end);
 }
 
+void StartupModel::KeepRecord(Open* open, const Event& event) {
+  const size_t before = open->evidence.size();
+  const bool full = kept_records_ >= options_.max_records;
+  open->evidence.Add(event, options_.evidence, full);
+  kept_records_ += open->evidence.size() - before;
+}
+
 void StartupModel::OnFault(const Event& event, const FaultEvent& fault) {
   Open* open = Find(event);
   if (open == nullptr) return Keep(event);
-  ++open->evidence.records;
-  Append(&open->evidence.faults, options_.max_faults, event, fault,
-         &open->evidence.faults_not_kept);
+  if (open->late) return open->late->OnEvent(event);
+  KeepRecord(open, event);
   if (fault.instruction_fetch && open->until_main && !open->reached_main) {
     TryInferMain(open_.find(event.pid));
   }
@@ -201,17 +190,25 @@ void StartupModel::OnFault(const Event& event, const FaultEvent& fault) {
 void StartupModel::OnMapping(const Event& event, const MappingEvent& mapping) {
   Open* open = Find(event);
   if (open == nullptr) return Keep(event);
-  Append(&open->evidence.mappings, options_.max_mappings, event, mapping,
-         &open->evidence.mappings_not_kept);
+  if (open->late) return open->late->OnEvent(event);
+  KeepRecord(open, event);
   if (!open->loader_requested) RequestImages(open);
+  RequestLibrary(*open, mapping);
+}
+
+void StartupModel::OnDetail(const Event& event) {
+  if (Open* open = Find(event); open == nullptr) {
+    Keep(event);
+  } else if (!open->late) {
+    KeepRecord(open, event);
+  }
 }
 
 void StartupModel::OnMark(const Event& event, const MarkEvent& mark) {
   Open* open = Find(event);
   if (open == nullptr) return;
-  ++open->evidence.records;
-  uint64_t not_kept = 0;
-  Append(&open->evidence.marks, options_.max_marks, event, mark, &not_kept);
+  if (open->late) return open->late->OnEvent(event);
+  KeepRecord(open, event);
   if (open->reached_main || open->precision != Precision::kExact) return;
   const auto image = images_.find(open->evidence.exec.executable);
   const bool entry_is_main = mark.kind == MarkKind::kEntry && image != images_.end() &&
@@ -229,7 +226,6 @@ void StartupModel::ReachMain(OpenMap::iterator it, const End& given) {
   End end = given;
   end.outcome = Outcome::kReached;
   end.milestone = MilestoneKind::kMain;
-  const BuildOptions build{open.level, open.precision, options_.max_objects};
   const StartupImages images = ImagesOf(open);
   const BoundaryFinder finder(open.evidence, images, open.precision != Precision::kExact);
   if (end.source == BoundarySource::kUnspecified) {
@@ -244,11 +240,20 @@ void StartupModel::ReachMain(OpenMap::iterator it, const End& given) {
     if ((open.watches & bit) != 0 && !watches_[slot]->until_exit) served |= bit;
   }
   if (served == 0) return;
-  open.watches &= ~served;
   open.until_main = false;
-  listener_->OnReached(
-      served, MilestoneKind::kMain,
-      std::make_shared<Startup>(BuildStartup(open.evidence, images, end, build)));
+  auto part = std::make_shared<Open>();
+  part->evidence = open.evidence;
+  part->level = open.level;
+  part->precision = open.precision;
+  part->waits = open.waits;
+  part->syscalls = open.syscalls;
+  part->samples = open.samples;
+  part->pages_read_known = open.pages_read_known;
+  part->windows_known = open.windows_known;
+  part->loader = open.loader;
+  kept_records_ += part->evidence.size();
+  open.watches &= ~served;
+  Finish(std::move(part), end, served, MilestoneKind::kMain);
 }
 
 bool StartupModel::MainIsMarked(const Open& open) const {
@@ -329,30 +334,76 @@ void StartupModel::RequestImage(const Open& open, const FileId& file, const std:
   prober_->RequestImage(request);
 }
 
+void StartupModel::RequestLibrary(const Open& open, const MappingEvent& mapping) {
+  if (open.level < Level::kObjects || mapping.file.inode == 0) return;
+  if ((mapping.prot & PROT_EXEC) == 0 || images_.contains(mapping.file)) return;
+  if (mapping.file == open.evidence.exec.executable || mapping.file == open.loader) return;
+  // The interpreter is asked for as such.
+  const uint64_t base = open.evidence.exec.at_base;
+  if (!open.loader_requested && base != 0) return;
+  if (requested_.size() >= options_.max_images || !requested_.insert(mapping.file).second) return;
+  ProbeRequest request;
+  request.file = mapping.file;
+  request.path = mapping.path;
+  request.pid = open.evidence.pid;
+  request.start_boottime_ns = open.evidence.start_boottime_ns;
+  request.parent_pid = open.evidence.exec.parent_pid;
+  request.map_address = mapping.address;
+  request.map_size_bytes = mapping.size_bytes;
+  request.is_library = true;
+  prober_->RequestImage(request);
+}
+
 void StartupModel::OnImage(const ImageEvent& image) {
   const FileId file = image.facts->file;
   requested_.erase(file);
   if (image.forgotten) {
     images_.erase(file);
-    return;
+  } else {
+    if (images_.size() >= options_.max_images && !images_.contains(file)) {
+      images_.erase(images_.begin());
+    }
+    images_[file] = {image.image, image.facts, image.attached_marks, image.attached_boottime_ns,
+                     image.attach_error};
+    // A start that waited for these facts may now be concluded.
+    std::vector<uint32_t> waiting;
+    for (const auto& [pid, open] : open_) {
+      if (open->evidence.exec.executable == file && open->until_main && !open->reached_main &&
+          !open->late) {
+        waiting.push_back(pid);
+      }
+    }
+    for (const uint32_t pid : waiting) TryInferMain(open_.find(pid));
   }
-  if (images_.size() >= options_.max_images && !images_.contains(file)) {
-    images_.erase(images_.begin());
-  }
-  images_[file] = {image.image, image.facts, image.attached_marks, image.attached_boottime_ns,
-                   image.attach_error};
-  // A start that waited for these facts may now be concluded.
-  std::vector<uint32_t> waiting;
-  for (const auto& [pid, open] : open_) {
-    if (open->evidence.exec.executable == file && open->until_main && !open->reached_main) {
-      waiting.push_back(pid);
+  for (Finishing& finishing : finishing_) finishing.facts_awaited.erase(file);
+  ProceedAll(0);
+}
+
+void StartupModel::OnSymbols(const SymbolsEvent& symbols) {
+  for (Finishing& finishing : finishing_) {
+    if (finishing.symbols_awaited.erase(symbols.file) == 0) continue;
+    Timeline& timeline = *finishing.startup->timeline;
+    absl::flat_hash_map<uint64_t, uint32_t> names;
+    for (const SymbolsEvent::Symbol& symbol : symbols.symbols) {
+      if (symbol.name.empty()) continue;
+      names[symbol.file_offset] = static_cast<uint32_t>(timeline.symbols.size());
+      timeline.symbols.push_back(symbol.name);
+    }
+    for (TimelineEntry& entry : timeline.entries) {
+      auto* fault = std::get_if<FaultEntry>(&entry.entry);
+      if (fault == nullptr || fault->ip_object == kNoIndex) continue;
+      if (timeline.objects[fault->ip_object].file != symbols.file) continue;
+      const auto found = names.find(fault->ip_offset);
+      if (found != names.end()) fault->symbol = found->second;
     }
   }
-  for (const uint32_t pid : waiting) TryInferMain(open_.find(pid));
+  ProceedAll(0);
 }
 
 void StartupModel::OnLost(const LostEvent& lost) {
-  for (auto& [pid, open] : open_) open->evidence.lost[lost.stage] += lost.count;
+  for (auto& [pid, open] : open_) {
+    if (!open->late) open->evidence.lost[lost.stage] += lost.count;
+  }
   listener_->OnLost(lost.stage, lost.count);
 }
 
@@ -375,23 +426,20 @@ void StartupModel::Keep(const Event& event) {
 }
 
 void StartupModel::Adopt(uint32_t pid, uint64_t since_ns, Evidence* evidence) {
+  const size_t before = evidence->size();
   const auto found = waiting_.find(pid);
   if (found == waiting_.end()) return;
   for (const Event& event : found->second.events) {
     if (event.boottime_ns < since_ns) continue;
-    if (const auto* fault = std::get_if<FaultEvent>(&event.payload)) {
-      ++evidence->records;
-      Append(&evidence->faults, options_.max_faults, event, *fault, &evidence->faults_not_kept);
-    } else if (const auto* mapping = std::get_if<MappingEvent>(&event.payload)) {
-      Append(&evidence->mappings, options_.max_mappings, event, *mapping,
-             &evidence->mappings_not_kept);
-    }
+    evidence->Add(event, options_.evidence, false);
   }
+  kept_records_ += evidence->size() - before;
   waiting_.erase(found);
 }
 
 StartupImages StartupModel::ImagesOf(const Open& open) const {
   StartupImages images;
+  images.all = &images_;
   const auto executable = images_.find(open.evidence.exec.executable);
   if (executable != images_.end()) images.executable = &executable->second;
   const auto loader = images_.find(open.loader);
@@ -399,24 +447,160 @@ StartupImages StartupModel::ImagesOf(const Open& open) const {
   return images;
 }
 
-void StartupModel::Deliver(const Open& open, std::shared_ptr<const Startup> startup) {
-  for (const PhaseSlice& slice : startup->phases) {
-    listener_->OnPhaseFinished(open.watches, *startup, slice);
-  }
-  listener_->OnFinished(open.watches, std::move(startup));
+BuildOptions StartupModel::OptionsOf(const Open& open) const {
+  return {.level = open.level,
+          .precision = open.precision,
+          .waits = open.waits,
+          .syscalls = open.syscalls,
+          .samples = open.samples,
+          .pages_read_known = open.pages_read_known,
+          .windows_known = open.windows_known,
+          .max_objects = options_.max_objects,
+          .max_timeline = options_.max_timeline};
 }
 
 void StartupModel::Conclude(OpenMap::iterator it, const End& end) {
-  const std::unique_ptr<Open> open = std::move(it->second);
+  std::unique_ptr<Open> open = std::move(it->second);
   open_.erase(it);
-  const BuildOptions build{open->level, open->precision, options_.max_objects};
-  Deliver(*open, std::make_shared<Startup>(
-                     BuildStartup(open->evidence, ImagesOf(*open), end, build)));
+  if (open->late) {
+    for (LoaderActivity& activity : open->late->TakeFinished(end.boottime_ns, true)) {
+      TellActivity(*open, std::move(activity));
+    }
+    return;
+  }
+  const WatchMask watches = open->watches;
+  const bool goes_on = open->loader_events && end.milestone == MilestoneKind::kMain;
+  std::shared_ptr<Open> over(std::move(open));
+  if (goes_on) WatchLoader(*over, end);
+  Finish(std::move(over), end, watches, std::nullopt);
+}
+
+void StartupModel::WatchLoader(const Open& over, const End& end) {
+  WatchMask watches = 0;
+  for (int slot = 0; slot < kWatchSlots; ++slot) {
+    const WatchMask bit = WatchMask{1} << slot;
+    if ((over.watches & bit) != 0 && watches_[slot]->loader_events) watches |= bit;
+  }
+  auto open = std::make_unique<Open>();
+  open->watches = watches;
+  open->evidence.pid = over.evidence.pid;
+  open->evidence.start_boottime_ns = over.evidence.start_boottime_ns;
+  open->evidence.exec = over.evidence.exec;
+  open->evidence.exec_boottime_ns = over.evidence.exec_boottime_ns;
+  open->level = over.level;
+  open->precision = over.precision;
+  open->until_exit = true;
+  open->reached_main = true;
+  open->executable_requested = true;
+  open->loader_requested = true;
+  open->loader_events = true;
+  const BoundaryFinder finder(over.evidence, ImagesOf(over), false);
+  open->late = std::make_unique<LoaderWatch>(over.evidence, end, finder.executable_file(),
+                                             finder.loader_file());
+  open_[over.evidence.pid] = std::move(open);
+}
+
+void StartupModel::TellActivity(const Open& open, LoaderActivity activity) {
+  const Startup startup = DescribeStartup(open.evidence, ImagesOf(open), OptionsOf(open));
+  activity.startup_id = startup.startup_id;
+  activity.process = startup.process;
+  for (MappedObject& object : activity.objects) {
+    if (const ImageFacts* facts = ImagesOf(open).FactsOf(object.file)) {
+      object.build_id = facts->build_id;
+      object.soname = facts->soname;
+    }
+  }
+  listener_->OnLoaderActivity(open.watches, activity);
+}
+
+std::set<FileId> StartupModel::AwaitedBy(const Open& open) const {
+  std::set<FileId> awaited;
+  if (open.level < Level::kObjects || requested_.empty()) return awaited;
+  for (const auto& mapping : open.evidence.mappings) {
+    const FileId& file = mapping.value.file;
+    if (file.inode != 0 && requested_.contains(file)) awaited.insert(file);
+  }
+  return awaited;
+}
+
+void StartupModel::Finish(std::shared_ptr<Open> open, const End& end, WatchMask watches,
+                          std::optional<MilestoneKind> reached) {
+  Finishing finishing;
+  finishing.facts_awaited = AwaitedBy(*open);
+  finishing.open = std::move(open);
+  finishing.end = end;
+  finishing.watches = watches;
+  finishing.reached = reached;
+  finishing.deadline_ns = now_ns_ + options_.facts_patience_ns;
+  if (!Proceed(&finishing, /*at_once=*/false)) finishing_.push_back(std::move(finishing));
+}
+
+bool StartupModel::Proceed(Finishing* finishing, bool at_once) {
+  if (finishing->startup == nullptr) {
+    if (!at_once && !finishing->facts_awaited.empty()) return false;
+    Open& open = *finishing->open;
+    finishing->startup = std::make_shared<Startup>(
+        BuildStartup(open.evidence, ImagesOf(open), finishing->end, OptionsOf(open)));
+    kept_records_ -= std::min(kept_records_, open.evidence.size());
+    if (!at_once) RequestSymbols(finishing);
+    const uint32_t pid = open.evidence.pid;
+    const uint64_t start_boottime_ns = open.evidence.start_boottime_ns;
+    open.evidence = Evidence();  // no longer needed, and large
+    open.evidence.pid = pid;
+    open.evidence.start_boottime_ns = start_boottime_ns;
+  }
+  if (!at_once && !finishing->symbols_awaited.empty()) return false;
+  Deliver(*finishing);
+  return true;
+}
+
+void StartupModel::RequestSymbols(Finishing* finishing) {
+  if (!finishing->startup->timeline) return;
+  const Timeline& timeline = *finishing->startup->timeline;
+  std::map<FileId, SymbolRequest> requests;
+  for (const TimelineEntry& entry : timeline.entries) {
+    const auto* fault = std::get_if<FaultEntry>(&entry.entry);
+    if (fault == nullptr || fault->ip_object == kNoIndex) continue;
+    const Timeline::Object& object = timeline.objects[fault->ip_object];
+    if (object.file.inode == 0) continue;
+    SymbolRequest& request = requests[object.file];
+    request.path = object.path;
+    request.file_offsets.push_back(fault->ip_offset);
+  }
+  for (auto& [file, request] : requests) {
+    request.file = file;
+    request.pid = finishing->open->evidence.pid;
+    request.parent_pid = finishing->open->evidence.exec.parent_pid;
+    std::sort(request.file_offsets.begin(), request.file_offsets.end());
+    request.file_offsets.erase(
+        std::unique(request.file_offsets.begin(), request.file_offsets.end()),
+        request.file_offsets.end());
+    if (prober_->RequestSymbols(request)) finishing->symbols_awaited.insert(file);
+  }
+}
+
+void StartupModel::Deliver(const Finishing& finishing) {
+  if (finishing.reached) {
+    listener_->OnReached(finishing.watches, *finishing.reached, finishing.startup);
+    return;
+  }
+  for (const PhaseSlice& slice : finishing.startup->phases) {
+    listener_->OnPhaseFinished(finishing.watches, *finishing.startup, slice);
+  }
+  listener_->OnFinished(finishing.watches, finishing.startup);
+}
+
+void StartupModel::ProceedAll(WatchMask of_watches) {
+  for (auto it = finishing_.begin(); it != finishing_.end();) {
+    const bool at_once = it->deadline_ns <= now_ns_ || (it->watches & of_watches) != 0;
+    it = Proceed(&*it, at_once) ? finishing_.erase(it) : std::next(it);
+  }
 }
 
 void StartupModel::ClearWatch(int slot) {
-  watches_[slot].reset();
   const WatchMask bit = WatchMask{1} << slot;
+  ProceedAll(bit);  // nobody will wait for what is still missing
+  watches_[slot].reset();
   std::vector<uint32_t> orphaned;
   for (auto& [pid, open] : open_) {
     open->watches &= ~bit;
@@ -434,8 +618,14 @@ void StartupModel::ClearWatch(int slot) {
 
 void StartupModel::AdvanceTo(uint64_t boottime_ns) {
   now_ns_ = std::max(now_ns_, boottime_ns);
+  ProceedAll(0);
   std::vector<uint32_t> late;
   for (const auto& [pid, open] : open_) {
+    if (open->late) {
+      for (LoaderActivity& activity : open->late->TakeFinished(now_ns_, false)) {
+        TellActivity(*open, std::move(activity));
+      }
+    }
     if (open->deadline_ns != 0 && open->deadline_ns <= now_ns_) late.push_back(pid);
   }
   for (const uint32_t pid : late) {
@@ -453,6 +643,7 @@ void StartupModel::Finish() {
   end.boottime_ns = now_ns_;
   end.outcome = Outcome::kIncomplete;
   while (!open_.empty()) Conclude(open_.begin(), end);
+  ProceedAll(~WatchMask{0});
 }
 
 }  // namespace startscope

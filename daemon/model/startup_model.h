@@ -6,16 +6,22 @@
 
 #include <array>
 #include <cstdint>
+#include <list>
 #include <memory>
 #include <optional>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "daemon/decode/event.h"
 #include "daemon/model/evidence.h"
+#include "daemon/model/loader_watch.h"
 #include "daemon/model/startup.h"
+#include "daemon/model/startup_builder.h"
 #include "daemon/model/startup_listener.h"
+#include "daemon/model/watch_terms.h"
 
 namespace startscope {
 
@@ -23,23 +29,19 @@ struct ModelOptions {
   // Startups followed at once; an exec beyond it is counted and not followed.
   size_t max_open_startups = 8192;
   // Records kept of one startup; the faults of further ones are counted, not attributed.
-  size_t max_faults = 131072;
-  size_t max_mappings = 8192;
-  size_t max_marks = 256;
+  EvidenceLimits evidence;
+  // Records kept of all startups together.
+  size_t max_records = 1u << 20;
   size_t max_objects = 1024;
+  size_t max_timeline = 262144;
   // Files whose facts are kept.
   size_t max_images = 4096;
   // Mappings and faults of processes not (yet) followed, waiting for the exec they belong to.
   size_t max_waiting_processes = 4096;
   size_t max_waiting_records = 256;
-};
-
-// What the model must know of the watch in a slot of the mask.
-struct WatchTerms {
-  Level level = Level::kPhases;
-  Precision precision = Precision::kExact;
-  bool until_exit = false;
-  uint64_t deadline_ns = 0;  // 0: none
+  // How long a finished startup waits for the facts of files that it was the first to map, and for
+  // symbols.
+  uint64_t facts_patience_ns = 500'000'000;
 };
 
 // Turns events, in order of time, into startups. Pure: no I/O, no clock but the events' own times
@@ -75,12 +77,31 @@ class StartupModel {
     Precision precision = Precision::kExact;
     bool until_exit = false;
     bool until_main = false;
+    bool waits = false;
+    bool syscalls = false;
+    bool samples = false;
+    bool loader_events = false;
+    bool pages_read_known = true;
+    bool windows_known = true;
     uint64_t deadline_ns = 0;  // absolute
     bool reached_main = false;
+    // Set once the startup is over and only its loader is watched.
+    std::unique_ptr<LoaderWatch> late;
     bool executable_requested = false;
     bool loader_requested = false;
     FileId loader;
     std::string loader_path;
+  };
+  // A startup that is over, and waits for what is still to be learnt of its files.
+  struct Finishing {
+    std::shared_ptr<Open> open;
+    End end;
+    WatchMask watches = 0;
+    std::optional<MilestoneKind> reached;  // it goes on; otherwise this is its last
+    uint64_t deadline_ns = 0;
+    std::set<FileId> facts_awaited;
+    std::set<FileId> symbols_awaited;
+    std::shared_ptr<Startup> startup;  // once built
   };
   using OpenMap = absl::flat_hash_map<uint32_t, std::unique_ptr<Open>>;
 
@@ -88,6 +109,9 @@ class StartupModel {
   void OnExit(const Event& event, const ExitEvent& exit);
   void OnFault(const Event& event, const FaultEvent& fault);
   void OnMapping(const Event& event, const MappingEvent& mapping);
+  void OnSymbols(const SymbolsEvent& symbols);
+  // Everything that is kept and looked at only when the startup is over.
+  void OnDetail(const Event& event);
   void OnMark(const Event& event, const MarkEvent& mark);
   void OnImage(const ImageEvent& image);
   void OnLost(const LostEvent& lost);
@@ -104,7 +128,22 @@ class StartupModel {
   void TryInferMain(OpenMap::iterator it);
   void ReachMain(OpenMap::iterator it, const End& end);
   void Conclude(OpenMap::iterator it, const End& end);
-  void Deliver(const Open& open, std::shared_ptr<const Startup> startup);
+  void KeepRecord(Open* open, const Event& event);
+  [[nodiscard]] BuildOptions OptionsOf(const Open& open) const;
+  // Ends a startup, or the part of it that some watches wanted, now or when its files are known.
+  void Finish(std::shared_ptr<Open> open, const End& end, WatchMask watches,
+              std::optional<MilestoneKind> reached);
+  // Takes the next step; true when it was delivered.
+  bool Proceed(Finishing* finishing, bool at_once);
+  void RequestSymbols(Finishing* finishing);
+  void Deliver(const Finishing& finishing);
+  void ProceedAll(WatchMask of_watches);
+  void RequestLibrary(const Open& open, const MappingEvent& mapping);
+  // Files that this startup maps, that were asked for and not answered.
+  [[nodiscard]] std::set<FileId> AwaitedBy(const Open& open) const;
+  // Goes on watching the loader of a process whose startup is over.
+  void WatchLoader(const Open& over, const End& end);
+  void TellActivity(const Open& open, LoaderActivity activity);
   [[nodiscard]] StartupImages ImagesOf(const Open& open) const;
   [[nodiscard]] bool MainIsMarked(const Open& open) const;
 
@@ -113,7 +152,9 @@ class StartupModel {
   ImageProber* const prober_;
   std::array<std::optional<WatchTerms>, kWatchSlots> watches_;
   OpenMap open_;
-  absl::flat_hash_map<FileId, KnownImage> images_;
+  ImageMap images_;
+  std::list<Finishing> finishing_;
+  size_t kept_records_ = 0;
   absl::flat_hash_set<FileId> requested_;  // asked for, not answered
   struct Waiting {
     uint64_t last_ns = 0;

@@ -3,6 +3,7 @@
 
 #include "daemon/probe/image_registry.h"
 
+#include <fcntl.h>
 #include <sys/inotify.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 #include "absl/time/time.h"
 #include "daemon/base/clock.h"
 #include "daemon/elf/image_inspector.h"
+#include "daemon/elf/symbolizer.h"
 
 namespace startscope {
 namespace {
@@ -24,10 +26,12 @@ constexpr absl::Duration kModificationCheck = absl::Milliseconds(200);
 }  // namespace
 
 ImageRegistry::ImageRegistry(const ImageRegistryOptions& options, ProbeAttacher* attacher,
-                             std::function<void(const ImageEvent&)> publish)
+                             std::function<void(const ImageEvent&)> publish,
+                             std::function<void(const SymbolsEvent&)> publish_symbols)
     : options_(options),
       attacher_(attacher),
       publish_(std::move(publish)),
+      publish_symbols_(std::move(publish_symbols)),
       inotify_(inotify_init1(IN_NONBLOCK | IN_CLOEXEC)),
       requests_(options.max_waiting),
       resolver_([this] { ResolverLoop(); }) {}
@@ -39,15 +43,18 @@ ImageRegistry::~ImageRegistry() {
 
 bool ImageRegistry::Request(const ProbeRequest& request) { return requests_.TryPush(request); }
 
+bool ImageRegistry::Request(const SymbolRequest& request) { return requests_.TryPush(request); }
+
 void ImageRegistry::ResolverLoop() {
   while (true) {
-    const std::optional<ProbeRequest> request = requests_.Pop(kModificationCheck);
+    const std::optional<std::variant<ProbeRequest, SymbolRequest>> request =
+        requests_.Pop(kModificationCheck);
     if (!request && requests_.closed()) return;
     {
       absl::MutexLock lock(&mutex_);
       ForgetModifiedFiles();
     }
-    if (request) Resolve(*request);
+    if (request) std::visit([this](const auto& one) { Resolve(one); }, *request);
   }
 }
 
@@ -57,7 +64,7 @@ void ImageRegistry::Resolve(const ProbeRequest& request) {
     absl::MutexLock lock(&mutex_);
     const auto known = images_.find(request.file);
     if (known != images_.end()) {
-      if (marks_wanted_ && known->second->attached_boottime_ns == 0) Attach(*known->second);
+      if (ShouldAttach(*known->second)) Attach(*known->second);
       return Publish(*known->second);
     }
   }
@@ -79,7 +86,11 @@ void ImageRegistry::Resolve(const ProbeRequest& request) {
   {
     absl::MutexLock lock(&mutex_);
     const Image& image =
-        Admit(*std::move(file), request.path, request.is_loader, /*publish_anyway=*/true);
+        Admit(*std::move(file), request.path,
+              request.is_loader    ? Role::kLoader
+              : request.is_library ? Role::kLibrary
+                                   : Role::kExecutable,
+              /*publish_anyway=*/true);
     if (image.facts->kind == ImageKind::kExecutable) loader_path = image.facts->interpreter;
   }
   if (loader_path.empty() || !root.valid()) return;
@@ -87,7 +98,51 @@ void ImageRegistry::Resolve(const ProbeRequest& request) {
   absl::StatusOr<OpenedFile> loader = OpenBelow(root, loader_path);
   if (!loader.ok()) return;
   absl::MutexLock lock(&mutex_);
-  Admit(*std::move(loader), loader_path, /*is_loader=*/true, /*publish_anyway=*/false);
+  Admit(*std::move(loader), loader_path, Role::kLoader, /*publish_anyway=*/false);
+}
+
+void ImageRegistry::Resolve(const SymbolRequest& request) {
+  UniqueFd fd;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto known = images_.find(request.file);
+    if (known != images_.end()) fd.Reset(fcntl(known->second->fd.get(), F_DUPFD_CLOEXEC, 0));
+  }
+  for (const uint32_t pid : {request.pid, request.parent_pid}) {
+    if (fd.valid()) break;
+    absl::StatusOr<UniqueFd> root = OpenRootOf(pid);
+    const UniqueFd none;
+    absl::StatusOr<OpenedFile> file =
+        OpenMapped(root.ok() ? *root : none, request.path, request.file);
+    if (file.ok()) fd = std::move(file->fd);
+  }
+  SymbolsEvent event;
+  event.file = request.file;
+  if (fd.valid()) {
+    SymbolizeOptions options;
+    options.path = request.path;
+    const std::vector<std::string> names = FindFunctions(fd.get(), request.file_offsets, options);
+    for (size_t i = 0; i < names.size(); ++i) {
+      event.symbols.push_back({request.file_offsets[i], names[i]});
+    }
+  }
+  publish_symbols_(event);
+}
+
+uint32_t ImageRegistry::WantedKinds() const {
+  constexpr uint32_t kDlopenKinds = 1u << static_cast<unsigned>(MarkKind::kDlopen) |
+                                    1u << static_cast<unsigned>(MarkKind::kDlclose);
+  return (wanted_.startup ? ~kDlopenKinds : 0u) | (wanted_.dlopen ? kDlopenKinds : 0u);
+}
+
+// Some site of it is wanted and not in place.
+bool ImageRegistry::ShouldAttach(const Image& image) const {
+  if (image.attached_boottime_ns != 0) return false;
+  const uint32_t kinds = WantedKinds();
+  for (const MarkSite& site : image.facts->sites) {
+    if ((kinds & (1u << static_cast<unsigned>(site.kind))) != 0) return true;
+  }
+  return false;
 }
 
 void ImageRegistry::PublishFailure(const ProbeRequest& request, const absl::Status& status) {
@@ -101,13 +156,13 @@ void ImageRegistry::PublishFailure(const ProbeRequest& request, const absl::Stat
 }
 
 const ImageRegistry::Image& ImageRegistry::Admit(OpenedFile file, const std::string& path,
-                                                 bool is_loader, bool publish_anyway) {
+                                                 Role role, bool publish_anyway) {
   const FileId id = file.id;
   const auto found = images_.find(id);
   if (found != images_.end()) {
     Image& image = *found->second;
     recency_.splice(recency_.begin(), recency_, image.recency);
-    const bool attach = marks_wanted_ && image.attached_boottime_ns == 0;
+    const bool attach = ShouldAttach(image);
     if (attach) Attach(image);
     if (attach || publish_anyway) Publish(image);
     return image;
@@ -116,7 +171,8 @@ const ImageRegistry::Image& ImageRegistry::Admit(OpenedFile file, const std::str
   auto image = std::make_unique<Image>();
   InspectOptions inspect;
   inspect.path_label = path;
-  inspect.is_loader_hint = is_loader;
+  inspect.is_loader_hint = role == Role::kLoader;
+  inspect.is_library = role == Role::kLibrary;
   auto facts = std::make_shared<ImageFacts>(InspectImage(file.fd.get(), inspect));
   facts->file = id;
   image->number = next_number_++;
@@ -124,7 +180,7 @@ const ImageRegistry::Image& ImageRegistry::Admit(OpenedFile file, const std::str
   image->facts = std::move(facts);
   recency_.push_front(id);
   image->recency = recency_.begin();
-  if (marks_wanted_) Attach(*image);
+  if (ShouldAttach(*image)) Attach(*image);
   Publish(*image);
   return *images_.emplace(id, std::move(image)).first->second;
 }
@@ -137,7 +193,7 @@ void ImageRegistry::Attach(Image& image) {
     image.inotify_watch = inotify_add_watch(
         inotify_.get(), absl::StrCat("/proc/self/fd/", image.fd.get()).c_str(), IN_MODIFY);
   }
-  image.marks = attacher_->AttachMarks(image.number, image.fd.get(), *image.facts);
+  image.marks = attacher_->AttachMarks(image.number, image.fd.get(), *image.facts, WantedKinds());
   image.attached_boottime_ns = image.marks.attached_marks != 0 ? BoottimeNs() : 0;
 }
 
@@ -209,7 +265,7 @@ absl::Status ImageRegistry::Prepare(const FileViewer& viewer, const std::string&
     {
       absl::MutexLock lock(&mutex_);
       ForgetModifiedFiles();
-      facts = Admit(*std::move(file), next, /*is_loader=*/false, /*publish_anyway=*/false).facts;
+      facts = Admit(*std::move(file), next, Role::kExecutable, /*publish_anyway=*/false).facts;
     }
     if (!facts->error.empty()) return absl::InvalidArgumentError(facts->error);
     if (facts->interpreter.empty()) return absl::OkStatus();
@@ -220,7 +276,7 @@ absl::Status ImageRegistry::Prepare(const FileViewer& viewer, const std::string&
     absl::StatusOr<OpenedFile> loader = OpenAsViewer(viewer, facts->interpreter);
     if (!loader.ok()) return loader.status();
     absl::MutexLock lock(&mutex_);
-    Admit(*std::move(loader), facts->interpreter, /*is_loader=*/true, /*publish_anyway=*/false);
+    Admit(*std::move(loader), facts->interpreter, Role::kLoader, /*publish_anyway=*/false);
     return absl::OkStatus();
   }
   return absl::InvalidArgumentError(
@@ -231,19 +287,20 @@ absl::Status ImageRegistry::PrepareLoader(const std::string& path) {
   absl::StatusOr<OpenedFile> file = OpenOwn(path);
   if (!file.ok()) return file.status();
   absl::MutexLock lock(&mutex_);
-  Admit(*std::move(file), path, /*is_loader=*/true, /*publish_anyway=*/false);
+  Admit(*std::move(file), path, Role::kLoader, /*publish_anyway=*/false);
   return absl::OkStatus();
 }
 
-void ImageRegistry::WantMarks(bool wanted, bool known_too) {
+void ImageRegistry::WantMarks(const WantedMarks& wanted, bool known_too) {
   absl::MutexLock lock(&mutex_);
-  marks_wanted_ = wanted;
+  const bool changed = wanted != wanted_;
+  wanted_ = wanted;
   for (auto& [id, image] : images_) {
-    const bool attached = image->attached_boottime_ns != 0;
-    if (attached && !wanted) {
+    if (image->attached_boottime_ns != 0 && changed) {
       Detach(*image);
+      if (ShouldAttach(*image)) Attach(*image);
       Publish(*image);
-    } else if (!attached && wanted && known_too) {
+    } else if (known_too && ShouldAttach(*image)) {
       Attach(*image);
       Publish(*image);
     }

@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <variant>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -27,7 +28,7 @@ namespace startscope {
 
 struct ImageRegistryOptions {
   // Files whose facts and marks are kept; the least recently asked for goes first.
-  size_t max_images = 512;
+  size_t max_images = 1024;
   // Requests waiting for the resolver; beyond it a file stays unknown until it is met again.
   size_t max_waiting = 1024;
 };
@@ -39,13 +40,16 @@ struct ImageRegistryOptions {
 class ImageRegistry {
  public:
   ImageRegistry(const ImageRegistryOptions& options, ProbeAttacher* attacher,
-                std::function<void(const ImageEvent&)> publish);
+                std::function<void(const ImageEvent&)> publish,
+                std::function<void(const SymbolsEvent&)> publish_symbols);
   ~ImageRegistry();
   ImageRegistry(const ImageRegistry&) = delete;
   ImageRegistry& operator=(const ImageRegistry&) = delete;
 
   // From the model (core thread): inspect this file soon. False when too many wait already.
   bool Request(const ProbeRequest& request);
+  // The same for the functions at some offsets of a file.
+  bool Request(const SymbolRequest& request);
 
   // Inspects an executable that is about to be run, with the caller's rights, and everything that
   // running it will execute: the interpreter of a script, the loader. Attaches their marks when
@@ -55,9 +59,14 @@ class ImageRegistry {
   // The same for a program interpreter of this machine, with our own rights.
   absl::Status PrepareLoader(const std::string& path);
 
-  // While true, marks of images that are asked for are attached; `known_too`: and those of every
-  // image known already. false detaches all. Blocks.
-  void WantMarks(bool wanted, bool known_too);
+  // Marks of startups and of dlopen are wanted, or no longer. Those of images that are asked for are
+  // attached from now on; `known_too`: and those of every image known already. Blocks.
+  struct WantedMarks {
+    bool startup = false;
+    bool dlopen = false;
+    friend bool operator==(const WantedMarks&, const WantedMarks&) = default;
+  };
+  void WantMarks(const WantedMarks& wanted, bool known_too);
 
   struct KnownImage {
     std::shared_ptr<const ImageFacts> facts;
@@ -79,9 +88,13 @@ class ImageRegistry {
 
   void ResolverLoop();
   void Resolve(const ProbeRequest& request);
+  void Resolve(const SymbolRequest& request);
+  [[nodiscard]] uint32_t WantedKinds() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  [[nodiscard]] bool ShouldAttach(const Image& image) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   void ForgetModifiedFiles() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The image of an opened file, inspected if new, attached if wanted; published if it changed.
-  const Image& Admit(OpenedFile file, const std::string& path, bool is_loader, bool publish_anyway)
+  enum class Role : uint8_t { kExecutable, kLoader, kLibrary };
+  const Image& Admit(OpenedFile file, const std::string& path, Role role, bool publish_anyway)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Attach(Image& image) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Detach(Image& image) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -92,15 +105,16 @@ class ImageRegistry {
   const ImageRegistryOptions options_;
   ProbeAttacher* const attacher_;
   const std::function<void(const ImageEvent&)> publish_;
+  const std::function<void(const SymbolsEvent&)> publish_symbols_;
 
   mutable absl::Mutex mutex_;
   absl::flat_hash_map<FileId, std::unique_ptr<Image>> images_ ABSL_GUARDED_BY(mutex_);
   std::list<FileId> recency_ ABSL_GUARDED_BY(mutex_);  // the most recent first
   uint32_t next_number_ ABSL_GUARDED_BY(mutex_) = 1;
-  bool marks_wanted_ ABSL_GUARDED_BY(mutex_) = false;
+  WantedMarks wanted_ ABSL_GUARDED_BY(mutex_);
 
   UniqueFd inotify_;
-  BoundedQueue<ProbeRequest> requests_;
+  BoundedQueue<std::variant<ProbeRequest, SymbolRequest>> requests_;
   std::thread resolver_;
 };
 

@@ -38,7 +38,9 @@ void Subscriber::Push(HubItem item) {
   if (closed_) return;
   if (items_.size() >= capacity_) {
     // Only startups count: progress messages are a courtesy that a full queue does without.
-    if (!std::holds_alternative<FinishedItem>(item)) return;
+    if (!std::holds_alternative<FinishedItem>(item) && !std::holds_alternative<LoaderItem>(item)) {
+      return;
+    }
     ++losses_[LossStage::kSubscriber];
     ++lost_total_[LossStage::kSubscriber];
     return;
@@ -167,8 +169,33 @@ void Hub::OnReached(WatchMask watches, MilestoneKind milestone,
 void Hub::OnFinished(WatchMask watches, std::shared_ptr<const Startup> startup) {
   Deliver(watches, *startup, /*progress_only=*/false, FinishedItem{startup});
   absl::MutexLock lock(&mutex_);
+  const auto entries = [](const Startup& one) {
+    return one.timeline ? one.timeline->entries.size() : 0;
+  };
+  kept_entries_ += entries(*startup);
   kept_.push_back({next_serial_++, std::move(startup)});
-  if (kept_.size() > options_.kept_startups) kept_.pop_front();
+  if (kept_.size() > options_.kept_startups) {
+    kept_entries_ -= entries(*kept_.front().startup);
+    kept_.pop_front();
+  }
+  for (auto it = kept_.begin(); kept_entries_ > options_.kept_timeline_entries && it != kept_.end();
+       ++it) {
+    const size_t count = entries(*it->startup);
+    if (count == 0) continue;
+    auto without = std::make_shared<Startup>(*it->startup);
+    without->timeline->omitted += count;
+    without->timeline->entries = {};
+    it->startup = std::move(without);
+    kept_entries_ -= count;
+  }
+}
+
+void Hub::OnLoaderActivity(WatchMask watches, const LoaderActivity& activity) {
+  Startup identity;
+  identity.startup_id = activity.startup_id;
+  identity.process = activity.process;
+  Deliver(watches, identity, /*progress_only=*/false,
+          LoaderItem{std::make_shared<const LoaderActivity>(activity)});
 }
 
 void Hub::OnLost(LossStage stage, uint64_t count) {

@@ -26,6 +26,8 @@ struct HubOptions {
   size_t queue_items = 4096;
   // Finished startups kept for ListStartups and GetStartup.
   size_t kept_startups = 1024;
+  // Timeline entries of those, in all; older startups lose theirs first.
+  size_t kept_timeline_entries = 262144;
 };
 
 // What a subscriber takes from its queue.
@@ -39,12 +41,15 @@ struct PhaseItem {
 struct FinishedItem {
   std::shared_ptr<const Startup> startup;
 };
+struct LoaderItem {
+  std::shared_ptr<const LoaderActivity> activity;
+};
 struct LostItem {
   LossStage stage = LossStage::kSubscriber;
   uint64_t count = 0;
   uint64_t total = 0;
 };
-using HubItem = std::variant<StartedItem, PhaseItem, FinishedItem, LostItem>;
+using HubItem = std::variant<StartedItem, PhaseItem, FinishedItem, LostItem, LoaderItem>;
 
 // One watcher's bounded queue. Filled by the core thread through the hub, emptied by one gRPC thread.
 // Every startup that matched is either popped or counted in a LostItem: sent + dropped = produced.
@@ -106,6 +111,7 @@ class Hub : public StartupListener {
   void OnReached(WatchMask watches, MilestoneKind milestone,
                  std::shared_ptr<const Startup> startup) override;
   void OnFinished(WatchMask watches, std::shared_ptr<const Startup> startup) override;
+  void OnLoaderActivity(WatchMask watches, const LoaderActivity& activity) override;
   void OnLost(LossStage stage, uint64_t count) override;
 
  private:
@@ -125,6 +131,7 @@ class Hub : public StartupListener {
   std::vector<Entry> entries_ ABSL_GUARDED_BY(mutex_);
   std::deque<Kept> kept_ ABSL_GUARDED_BY(mutex_);  // oldest first
   uint64_t next_serial_ ABSL_GUARDED_BY(mutex_) = 1;
+  size_t kept_entries_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t dropped_by_gone_ ABSL_GUARDED_BY(mutex_) = 0;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
 };

@@ -3,6 +3,7 @@
 
 #include "daemon/serve/startup_service.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -39,10 +40,12 @@ absl::StatusOr<WatchSpec> ParseRequest(const v1::WatchStartupsRequest& request) 
       spec.level = Level::kObjects;
       break;
     case v1::LEVEL_PAGES:
+      spec.level = Level::kPages;
+      break;
     case v1::LEVEL_FUNCTIONS:
       return absl::UnimplementedError(
           absl::StrCat("level: ", v1::Level_Name(request.level()),
-                       " is not offered by this version; use LEVEL_OBJECTS"));
+                       " is not offered by this version; use LEVEL_PAGES"));
     default:
       return absl::InvalidArgumentError("level: not a value of startscope.v1.Level");
   }
@@ -69,6 +72,16 @@ absl::StatusOr<WatchSpec> ParseRequest(const v1::WatchStartupsRequest& request) 
       return absl::UnimplementedError(
           absl::StrCat("until: ", v1::Until_Name(request.until()),
                        " is not offered by this version; use UNTIL_MAIN or UNTIL_EXIT"));
+  }
+  spec.waits = request.waits();
+  spec.syscalls = request.syscalls();
+  spec.samples = request.samples();
+  spec.loader_events = request.loader_events();
+  const uint32_t greatest = request.stream_timeline() ? kTimelineStreamed : kTimelineInline;
+  if (request.timeline_limit() > greatest) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("timeline_limit: at most ", greatest,
+                     request.stream_timeline() ? "" : ", or more with stream_timeline"));
   }
   int64_t seconds = kDefaultDeadlineSeconds;
   int64_t nanos = 0;
@@ -101,9 +114,13 @@ absl::StatusOr<WatchSpec> ParseRequest(const v1::WatchStartupsRequest& request) 
 class StartupServiceImpl::Stream {
  public:
   Stream(grpc::ServerWriter<v1::WatchStartupsResponse>* writer, const WatchSpec& spec,
-         const CgroupResolver* cgroups)
-      : writer_(writer), level_(spec.level) {
+         const v1::WatchStartupsRequest& request, const CgroupResolver* cgroups)
+      : writer_(writer) {
     context_.cgroups = cgroups;
+    view_.level = spec.level;
+    view_.timeline_apart = request.stream_timeline();
+    view_.timeline_limit = view_.timeline_apart ? kTimelineStreamed : kTimelineInline;
+    if (request.timeline_limit() != 0) view_.timeline_limit = request.timeline_limit();
   }
 
   bool SendArmed(const std::string& version, const WatchSpec& spec, const ArmedWatch& armed) {
@@ -123,12 +140,12 @@ class StartupServiceImpl::Stream {
     context_.realtime_minus_boottime_ns = RealtimeMinusBoottimeNs();
     v1::WatchStartupsResponse response;
     if (const auto* finished = std::get_if<FinishedItem>(&item)) {
-      ToProto(*finished->startup, level_, /*brief=*/false, context_,
-              response.mutable_startup_finished());
+      if (view_.timeline_apart && !SendTimeline(*finished->startup)) return false;
+      ToProto(*finished->startup, view_, context_, response.mutable_startup_finished());
       ++delivered_;
     } else if (const auto* started = std::get_if<StartedItem>(&item)) {
       v1::Startup whole;
-      ToProto(*started->startup, level_, /*brief=*/true, context_, &whole);
+      ToProto(*started->startup, {.level = view_.level, .brief = true}, context_, &whole);
       v1::StartupStarted* message = response.mutable_startup_started();
       message->set_startup_id(whole.startup_id());
       *message->mutable_process() = whole.process();
@@ -141,6 +158,8 @@ class StartupServiceImpl::Stream {
       response.mutable_records_lost()->set_stage(static_cast<v1::LossStage>(lost->stage));
       response.mutable_records_lost()->set_count(lost->count);
       response.mutable_records_lost()->set_total(lost->total);
+    } else if (const auto* loader = std::get_if<LoaderItem>(&item)) {
+      ToProto(*loader->activity, context_, response.mutable_loader_event());
     }
     dropped_ = dropped;
     return Send(&response);
@@ -156,13 +175,29 @@ class StartupServiceImpl::Stream {
   }
 
  private:
+  bool SendTimeline(const Startup& startup) {
+    if (view_.level < Level::kPages || !startup.timeline) return true;
+    const Timeline& timeline = *startup.timeline;
+    const size_t count = std::min<size_t>(timeline.entries.size(), view_.timeline_limit);
+    for (size_t first = 0; first < count; first += kTimelineChunk) {
+      v1::WatchStartupsResponse response;
+      v1::TimelineChunk* chunk = response.mutable_timeline_chunk();
+      chunk->set_startup_id(startup.startup_id);
+      chunk->set_first(first);
+      ToProto(timeline, first, std::min<size_t>(kTimelineChunk, count - first),
+              chunk->mutable_entries());
+      if (!Send(&response)) return false;
+    }
+    return true;
+  }
+
   bool Send(v1::WatchStartupsResponse* response) {
     response->set_sequence(++sequence_);
     return writer_->Write(*response);
   }
 
   grpc::ServerWriter<v1::WatchStartupsResponse>* const writer_;
-  const Level level_;
+  StartupView view_;
   ProtoContext context_;
   uint64_t sequence_ = 0;
   uint64_t delivered_ = 0;
@@ -217,7 +252,7 @@ grpc::Status StartupServiceImpl::WatchStartups(
   const std::shared_ptr<Subscriber> subscriber =
       hub_->Subscribe(armed->mask, *std::move(filter), request->progress());
 
-  Stream stream(writer, *spec, cgroups_);
+  Stream stream(writer, *spec, *request, cgroups_);
   bool open = stream.SendArmed(options_.version, *spec, *armed);
   absl::Time last_sent = absl::Now();
   while (open && !context->IsCancelled() && !subscriber->closed()) {
@@ -256,7 +291,7 @@ grpc::Status StartupServiceImpl::ListStartups(grpc::ServerContext* context,
   uint64_t next = 0;
   ProtoContext proto{RealtimeMinusBoottimeNs(), cgroups_};
   for (const auto& startup : hub_->List(*filter, static_cast<size_t>(size), before, &next)) {
-    ToProto(*startup, Level::kObjects, /*brief=*/true, proto, response->add_startups());
+    ToProto(*startup, {.level = Level::kObjects, .brief = true}, proto, response->add_startups());
   }
   if (next != 0) response->set_next_page_token(absl::StrCat(next));
   return grpc::Status::OK;
@@ -273,7 +308,7 @@ grpc::Status StartupServiceImpl::GetStartup(grpc::ServerContext* context,
             absl::StrCat("startup ", request->startup_id(),
                          ": not among the recent ones (see ListStartups)")};
   }
-  ToProto(*startup, Level::kFunctions, /*brief=*/false,
+  ToProto(*startup, {.level = Level::kFunctions},
           ProtoContext{RealtimeMinusBoottimeNs(), cgroups_}, response);
   return grpc::Status::OK;
 }

@@ -3,11 +3,17 @@
 
 #include "daemon/serve/startup_to_proto.h"
 
+#include <seccomp.h>
 #include <sys/mman.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <string>
+#include <variant>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "daemon/model/mark_names.h"
 #include "daemon/serve/text_escape.h"
 
 namespace startscope {
@@ -89,9 +95,140 @@ void ToProto(const Segment& from, v1::Segment* to) {
   to->set_fetch_faults(from.fetch_faults);
   if (from.fault_ns) to->set_fault_ns(*from.fault_ns);
   if (from.pages_touched) to->set_pages_touched(*from.pages_touched);
+  if (from.pages_dirtied) to->set_pages_dirtied(*from.pages_dirtied);
+  to->set_major_read_faults(from.major_read_faults);
+  to->set_major_write_faults(from.major_write_faults);
+  to->set_major_fetch_faults(from.major_fetch_faults);
+  if (from.map_offset_ns) to->set_map_offset_ns(*from.map_offset_ns);
 }
 
-void ToProto(const MappedObject& from, v1::MappedObject* to) {
+void ToProto(const PageHeat& from, v1::PageHeat* to) {
+  to->set_file_offset(from.file_offset);
+  to->set_address(from.address);
+  to->set_minor_faults(from.minor_faults);
+  to->set_major_faults(from.major_faults);
+  to->set_written(from.written);
+  to->set_fetched(from.fetched);
+  to->set_first_touch_offset_ns(from.first_touch_offset_ns);
+  to->set_touch_order(from.touch_order);
+  if (from.fault_ns) to->set_fault_ns(*from.fault_ns);
+}
+
+void ToProto(const TimeShare& from, v1::TimeShare* to) {
+  to->set_reason(ToEnum<v1::TimeReason>(from.reason));
+  to->set_duration_ns(from.duration_ns);
+  to->set_object(EscapeToUtf8(from.object));
+}
+
+std::string DeviceText(const FileId& file) {
+  return absl::StrCat(file.device_major, ":", file.device_minor);
+}
+
+void ToProto(const StorageReads& from, v1::StorageReads* to) {
+  if (from.bytes) to->set_bytes(*from.bytes);
+  if (from.pages) to->set_pages(*from.pages);
+  for (const FileReads& file : from.files) {
+    v1::FileReads* added = to->add_files();
+    added->set_path(EscapeToUtf8(file.path));
+    added->set_device(DeviceText(file.file));
+    added->set_inode(file.file.inode);
+    added->set_pages(file.pages);
+    if (file.wait_ns) added->set_wait_ns(*file.wait_ns);
+  }
+  to->set_files_omitted(from.files_omitted);
+  if (from.wait_ns) to->set_wait_ns(*from.wait_ns);
+}
+
+std::string SyscallName(uint32_t number) {
+  char* name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_X86_64, static_cast<int>(number));
+  if (name == nullptr) return absl::StrCat("syscall_", number);
+  std::string text = name;
+  std::free(name);
+  return text;
+}
+
+void ToProto(const SyscallUse& from, v1::SyscallUse* to) {
+  for (const SyscallTotal& total : from.totals) {
+    v1::SyscallTotal* added = to->add_totals();
+    added->set_name(SyscallName(total.number));
+    added->set_number(total.number);
+    added->set_calls(total.calls);
+    added->set_errors(total.errors);
+    added->set_duration_ns(total.duration_ns);
+    added->set_off_cpu_ns(total.off_cpu_ns);
+  }
+  for (const FailedSearch& search : from.searches) {
+    v1::FailedSearch* added = to->add_searches();
+    added->set_name(EscapeToUtf8(search.name));
+    added->set_directory(EscapeToUtf8(search.directory));
+    added->set_count(search.count);
+    added->set_duration_ns(search.duration_ns);
+  }
+  to->set_calls_omitted(from.calls_omitted);
+  to->set_searches_omitted(from.searches_omitted);
+}
+
+// Text of a timeline, escaped once instead of once an entry.
+struct TimelineTexts {
+  std::vector<std::string> objects;
+  std::vector<std::string> symbols;
+
+  explicit TimelineTexts(const Timeline& timeline) {
+    for (const Timeline::Object& one : timeline.objects) objects.push_back(EscapeToUtf8(one.path));
+    for (const std::string& name : timeline.symbols) symbols.push_back(EscapeToUtf8(name));
+  }
+  [[nodiscard]] std::string Object(uint32_t index) const {
+    return index < objects.size() ? objects[index] : std::string();
+  }
+};
+
+void ToProto(const FaultEntry& from, uint32_t tid, const TimelineTexts& texts,
+             v1::FaultEntry* to) {
+  to->set_address(from.address);
+  to->set_instruction_address(from.ip);
+  if (from.latency_ns) to->set_latency_ns(*from.latency_ns);
+  to->set_major(from.major);
+  to->set_kernel_mode(from.kernel_mode);
+  to->set_write(from.write);
+  to->set_instruction_fetch(from.instruction_fetch);
+  to->set_object(texts.Object(from.object));
+  to->set_file_offset(from.file_offset);
+  to->set_tid(tid);
+  if (from.symbol < texts.symbols.size()) to->set_symbol(texts.symbols[from.symbol]);
+  to->set_instruction_object(texts.Object(from.ip_object));
+  to->set_instruction_offset(from.ip_offset);
+  to->set_access_known(from.access_known);
+  if (from.runqueue_ns) to->set_runqueue_ns(*from.runqueue_ns);
+  if (from.blocked_ns) to->set_blocked_ns(*from.blocked_ns);
+  if (from.around_pages != 0) {
+    to->mutable_around()->set_file_offset(from.around_offset);
+    to->mutable_around()->set_pages(from.around_pages);
+  }
+}
+
+void ToProto(const MappingEntry& from, const TimelineTexts& texts, v1::MappingEntry* to) {
+  to->set_operation(ToEnum<v1::MappingOperation>(from.operation));
+  to->set_address(from.address);
+  to->set_size_bytes(from.size_bytes);
+  to->set_object(texts.Object(from.object));
+  to->set_file_offset(from.file_offset);
+  const bool has_permissions = from.operation == MappingOperation::kMmap ||
+                               from.operation == MappingOperation::kMprotect ||
+                               from.operation == MappingOperation::kExec;
+  if (has_permissions) to->set_permissions(Permissions(from.prot));
+  if (from.duration_ns) to->set_duration_ns(*from.duration_ns);
+  to->set_old_address(from.old_address);
+  to->set_error(from.error);
+}
+
+void ToProto(const WaitEntry& from, const TimelineTexts& texts, v1::WaitEntry* to) {
+  to->set_reason(ToEnum<v1::WaitReason>(from.reason));
+  to->set_duration_ns(from.duration_ns);
+  if (from.runqueue_ns) to->set_runqueue_ns(*from.runqueue_ns);
+  to->set_object(texts.Object(from.object));
+}
+
+void ToProto(const MappedObject& from, Level level, v1::MappedObject* to) {
   to->set_path(EscapeToUtf8(from.path));
   to->set_build_id(from.build_id);
   to->set_soname(EscapeToUtf8(from.soname));
@@ -109,10 +246,20 @@ void ToProto(const MappedObject& from, v1::MappedObject* to) {
   for (const Segment& segment : from.segments) ToProto(segment, to->add_segments());
   to->set_kind(ToEnum<v1::ObjectKind>(from.kind));
   if (from.file.inode != 0) {
-    to->set_device(absl::StrCat(from.file.device_major, ":", from.file.device_minor));
+    to->set_device(DeviceText(from.file));
     to->set_inode(from.file.inode);
   }
   to->set_load_address(from.load_address);
+  if (from.pages_dirtied) to->set_pages_dirtied(*from.pages_dirtied);
+  if (from.pages_read) to->set_pages_read(*from.pages_read);
+  if (from.io_wait_ns) to->set_io_wait_ns(*from.io_wait_ns);
+  if (from.pages_resident) to->set_pages_resident(*from.pages_resident);
+  if (from.first_touch_offset_ns) to->set_first_touch_offset_ns(*from.first_touch_offset_ns);
+  to->set_deleted(from.deleted);
+  to->set_huge_pages(from.huge_pages);
+  if (level < Level::kPages) return;
+  for (const PageHeat& page : from.pages) ToProto(page, to->add_pages());
+  to->set_pages_omitted(from.pages_omitted);
 }
 
 }  // namespace
@@ -133,6 +280,8 @@ void ToProto(const PhaseSlice& from, v1::PhaseSlice* to) {
   to->set_begin_source(ToEnum<v1::BoundarySource>(from.begin_source));
   to->set_end_source(ToEnum<v1::BoundarySource>(from.end_source));
   for (const SubMark& mark : from.sub_marks) ToProto(mark, to->add_sub_marks());
+  for (const TimeShare& share : from.blame) ToProto(share, to->add_blame());
+  if (from.storage_bytes) to->set_storage_bytes(*from.storage_bytes);
 }
 
 void ToProto(const Degradation& from, v1::Degradation* to) {
@@ -141,8 +290,50 @@ void ToProto(const Degradation& from, v1::Degradation* to) {
   to->set_count(from.count);
 }
 
-void ToProto(const Startup& from, Level level, bool brief, const ProtoContext& context,
+void ToProto(const Timeline& from, size_t first, size_t count,
+             google::protobuf::RepeatedPtrField<v1::TimelineEntry>* to) {
+  const TimelineTexts texts(from);
+  const size_t end = std::min(from.entries.size(), first + count);
+  for (size_t i = first; i < end; ++i) {
+    const TimelineEntry& entry = from.entries[i];
+    v1::TimelineEntry* added = to->Add();
+    added->set_offset_ns(entry.offset_ns);
+    added->set_phase(ToEnum<v1::Phase>(entry.phase));
+    added->set_tid(entry.tid);
+    if (const auto* fault = std::get_if<FaultEntry>(&entry.entry)) {
+      ToProto(*fault, entry.tid, texts, added->mutable_fault());
+    } else if (const auto* mapping = std::get_if<MappingEntry>(&entry.entry)) {
+      ToProto(*mapping, texts, added->mutable_mapping());
+    } else if (const auto* mark = std::get_if<SubMark>(&entry.entry)) {
+      ToProto(*mark, added->mutable_mark());
+    } else if (const auto* wait = std::get_if<WaitEntry>(&entry.entry)) {
+      ToProto(*wait, texts, added->mutable_wait());
+    }
+  }
+}
+
+void ToProto(const LoaderActivity& from, const ProtoContext& context, v1::LoaderEvent* to) {
+  to->set_startup_id(from.startup_id);
+  to->set_offset_ns(from.offset_ns);
+  if (from.duration_ns) to->set_duration_ns(*from.duration_ns);
+  for (const MappedObject& object : from.objects) {
+    ToProto(object, Level::kObjects, to->add_objects());
+  }
+  to->set_kind(ToEnum<v1::LoaderEventKind>(from.kind));
+  to->set_requested(EscapeToUtf8(from.requested));
+  to->set_caller_object(EscapeToUtf8(from.caller_object));
+  to->set_caller_offset(from.caller_offset);
+  to->set_tid(from.tid);
+  if (from.minor_faults) to->set_minor_faults(*from.minor_faults);
+  if (from.major_faults) to->set_major_faults(*from.major_faults);
+  if (from.fault_ns) to->set_fault_ns(*from.fault_ns);
+  to->set_source(ToEnum<v1::BoundarySource>(from.source));
+  ToProto(from.process, context, to->mutable_process());
+}
+
+void ToProto(const Startup& from, const StartupView& view, const ProtoContext& context,
              v1::Startup* to) {
+  const Level level = view.level;
   to->set_startup_id(from.startup_id);
   ToProto(from.process, context, to->mutable_process());
   ToProto(from.runtime, to->mutable_runtime());
@@ -157,9 +348,22 @@ void ToProto(const Startup& from, Level level, bool brief, const ProtoContext& c
     added->set_source(ToEnum<v1::BoundarySource>(milestone.source));
   }
   ToProto(from.faults, to->mutable_faults());
-  if (level >= Level::kObjects && !brief) {
-    for (const MappedObject& object : from.objects) ToProto(object, to->add_objects());
+  if (level >= Level::kObjects && !view.brief) {
+    for (const MappedObject& object : from.objects) ToProto(object, level, to->add_objects());
+    if (from.storage) ToProto(*from.storage, to->mutable_storage());
+    if (from.syscalls) ToProto(*from.syscalls, to->mutable_syscalls());
+  } else if (from.storage && from.storage->bytes) {
+    to->mutable_storage()->set_bytes(*from.storage->bytes);
   }
+  if (level >= Level::kPages && !view.brief && from.timeline) {
+    const Timeline& timeline = *from.timeline;
+    const size_t count = std::min<size_t>(timeline.entries.size(), view.timeline_limit);
+    if (!view.timeline_apart) ToProto(timeline, 0, count, to->mutable_timeline());
+    to->set_timeline_omitted(timeline.omitted + (timeline.entries.size() - count));
+  }
+  for (const TimeShare& share : from.blame) ToProto(share, to->add_blame());
+  to->set_temperature(ToEnum<v1::StartTemperature>(from.temperature));
+  to->set_temperature_evidence(EscapeToUtf8(from.temperature_evidence));
   if (from.unattributed && level >= Level::kObjects) {
     to->mutable_unattributed()->set_minor(from.unattributed->minor);
     to->mutable_unattributed()->set_major(from.unattributed->major);
@@ -226,8 +430,7 @@ void ToProto(const DaemonStatus& from, v1::GetStatusResponse* to) {
     ToProto(runtime, added->mutable_runtime());
     for (const MarkSite& site : facts.sites) {
       if ((image.attached_marks & (1u << static_cast<unsigned>(site.kind))) == 0) continue;
-      added->add_marks(absl::StrCat("mark ", static_cast<int>(site.kind), " at file offset ",
-                                    site.file_offset));
+      added->add_marks(absl::StrCat(MarkName(site.kind), " at file offset ", site.file_offset));
     }
     added->set_error(EscapeToUtf8(image.error));
   }

@@ -20,9 +20,25 @@ struct ProtoContext {
   const CgroupResolver* cgroups = nullptr;  // nullptr: no paths
 };
 
-// `level`: parts above it are left out. `brief`: as in lists, without objects.
-void ToProto(const Startup& from, Level level, bool brief, const ProtoContext& context,
+// Entries of a timeline in one message, so that it stays below the 4 MiB that gRPC clients take by
+// default, and in a stream of chunks.
+inline constexpr uint32_t kTimelineInline = 8192;
+inline constexpr uint32_t kTimelineStreamed = 262144;
+inline constexpr uint32_t kTimelineChunk = 2048;
+
+struct StartupView {
+  Level level = Level::kPhases;  // parts above it are left out
+  bool brief = false;            // as in lists: without objects
+  uint32_t timeline_limit = kTimelineInline;
+  // The timeline is sent in chunks: it is counted against the limit, and left out.
+  bool timeline_apart = false;
+};
+void ToProto(const Startup& from, const StartupView& view, const ProtoContext& context,
              v1::Startup* to);
+void ToProto(const LoaderActivity& from, const ProtoContext& context, v1::LoaderEvent* to);
+// Entries [first, first + count) of a timeline, as far as there are.
+void ToProto(const Timeline& from, size_t first, size_t count,
+             google::protobuf::RepeatedPtrField<v1::TimelineEntry>* to);
 void ToProto(const PhaseSlice& from, v1::PhaseSlice* to);
 void ToProto(const Degradation& from, v1::Degradation* to);
 void ToProto(const DaemonStatus& from, v1::GetStatusResponse* to);

@@ -16,6 +16,7 @@
 #include "daemon/decode/event.h"
 #include "daemon/elf/image_facts.h"
 #include "daemon/model/startup.h"
+#include "daemon/model/watch_terms.h"
 
 namespace startscope {
 
@@ -39,11 +40,27 @@ struct WatchSpec {
   Level level = Level::kPhases;
   Precision precision = Precision::kExact;
   bool until_exit = false;
+  bool waits = false;
+  bool syscalls = false;
+  bool samples = false;
+  bool loader_events = false;
   uint64_t deadline_ns = 0;
   std::vector<KernelFilter> filters;  // OR; empty: everything
   std::optional<uint32_t> ancestor_pid;  // AND with the filters
   std::vector<std::string> prepare_executables;
   PeerIdentity peer;
+
+  [[nodiscard]] WatchTerms terms() const {
+    return {.level = level,
+            .precision = precision,
+            .until_exit = until_exit,
+            // A call's time is told from its waiting only where that is recorded.
+            .waits = waits || syscalls || level >= Level::kPages,
+            .syscalls = syscalls,
+            .samples = samples,
+            .loader_events = loader_events,
+            .deadline_ns = deadline_ns};
+  }
 };
 
 struct ArmedWatch {

@@ -39,6 +39,13 @@ class Recorder : public StartupListener, public ImageProber {
   }
   void OnLost(LossStage stage, uint64_t count) override { lost.emplace_back(stage, count); }
   void RequestImage(const ProbeRequest& request) override { requests.push_back(request); }
+  bool RequestSymbols(const SymbolRequest& request) override {
+    symbol_requests.push_back(request);
+    return answers_symbols;
+  }
+  void OnLoaderActivity(WatchMask, const LoaderActivity& activity) override {
+    activities.push_back(activity);
+  }
   void StopTracking(uint32_t pid, uint64_t) override { stopped.push_back(pid); }
 
   std::vector<Startup> started;
@@ -47,6 +54,9 @@ class Recorder : public StartupListener, public ImageProber {
   std::vector<std::pair<WatchMask, std::shared_ptr<const Startup>>> finished;
   std::vector<std::pair<LossStage, uint64_t>> lost;
   std::vector<ProbeRequest> requests;
+  std::vector<SymbolRequest> symbol_requests;
+  bool answers_symbols = false;
+  std::vector<LoaderActivity> activities;
   std::vector<uint32_t> stopped;
 };
 

@@ -34,6 +34,8 @@ class Collector : public StartupListener, public ImageProber {
   }
   void OnLost(LossStage, uint64_t count) override { lost += count; }
   void RequestImage(const ProbeRequest&) override {}
+  void OnLoaderActivity(WatchMask, const LoaderActivity&) override {}
+  bool RequestSymbols(const SymbolRequest&) override { return true; }
   void StopTracking(uint32_t, uint64_t) override {}
 
   std::vector<std::shared_ptr<const Startup>> startups;

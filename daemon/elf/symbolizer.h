@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+#ifndef STARTSCOPE_DAEMON_ELF_SYMBOLIZER_H_
+#define STARTSCOPE_DAEMON_ELF_SYMBOLIZER_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace startscope {
+
+struct SymbolizeOptions {
+  std::string path;  // where the file was, for finding its debug file; never opened
+  std::string debug_root = "/usr/lib/debug";
+};
+
+// The names of the functions that hold the given file offsets, from .symtab, else a separate debug
+// file, else .dynsym or Go's function table. Parallel to `file_offsets`; empty where no symbol covers
+// one. Names are as the file has them, not demangled. `fd` is only read. Any thread.
+std::vector<std::string> FindFunctions(int fd, const std::vector<uint64_t>& file_offsets,
+                                       const SymbolizeOptions& options);
+
+}  // namespace startscope
+
+#endif  // STARTSCOPE_DAEMON_ELF_SYMBOLIZER_H_

@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+#include "daemon/model/attribution.h"
+
+#include <sys/syscall.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "daemon/model/mark_names.h"
+
+namespace startscope {
+namespace {
+
+MappingOperation OperationOf(uint32_t call) {
+  switch (call) {
+    case SYS_mmap:
+      return MappingOperation::kMmap;
+    case SYS_mprotect:
+      return MappingOperation::kMprotect;
+    case SYS_munmap:
+      return MappingOperation::kMunmap;
+    case SYS_brk:
+      return MappingOperation::kBrk;
+    case SYS_mremap:
+      return MappingOperation::kMremap;
+    default:
+      return MappingOperation::kUnspecified;
+  }
+}
+
+// The error number of a result; 0: it succeeded.
+uint32_t ErrorOf(int64_t result) {
+  return result < 0 && result >= -4095 ? static_cast<uint32_t>(-result) : 0;
+}
+
+enum class Kind : uint8_t { kMapping, kCall, kFault, kMark, kWait };
+
+struct Step {
+  uint64_t boottime_ns = 0;
+  Kind kind = Kind::kFault;
+  uint32_t index = 0;  // in the evidence's list
+};
+
+class Walk {
+ public:
+  Walk(const Evidence& evidence, const End& end, const BoundaryFinder& finder,
+       const std::vector<PhaseSlice>& slices, const AttributionOptions& options)
+      : evidence_(evidence),
+        end_(end),
+        slices_(slices),
+        options_(options),
+        begin_(evidence.exec.begin_boottime_ns),
+        map_(evidence.exec, {.executable = finder.executable_file(),
+                             .loader = finder.loader_file(),
+                             .max_objects = options.max_objects,
+                             .max_pages = options.max_pages,
+                             .windows_known = options.windows_known}) {
+    result_.mmap_calls.resize(slices.size());
+    result_.mapped_bytes.resize(slices.size());
+    result_.fault_objects.assign(evidence.faults.size(), kNoIndex);
+    if (options.max_timeline != 0) result_.timeline.emplace();
+  }
+
+  Attribution Run() {
+    for (const Step& step : StepsInOrder()) {
+      switch (step.kind) {
+        case Kind::kMapping:
+          OnMapping(evidence_.mappings[step.index]);
+          break;
+        case Kind::kCall:
+          OnCall(evidence_.calls[step.index]);
+          break;
+        case Kind::kFault:
+          OnFault(step.index);
+          break;
+        case Kind::kMark:
+          OnMark(evidence_.marks[step.index]);
+          break;
+        case Kind::kWait:
+          OnWait(evidence_.waits[step.index]);
+          break;
+      }
+    }
+    result_.names = map_.Names();
+    result_.objects_not_kept = map_.objects_not_kept();
+    if (result_.timeline) {
+      result_.timeline->objects = result_.names;
+      result_.timeline->omitted += evidence_.not_kept.total();
+    }
+    result_.objects = map_.Take(begin_);
+    return std::move(result_);
+  }
+
+ private:
+  template <typename T>
+  void AddSteps(const std::vector<Timed<T>>& list, Kind kind, std::vector<Step>* steps) const {
+    for (uint32_t i = 0; i < list.size(); ++i) {
+      if (list[i].boottime_ns <= end_.boottime_ns) steps->push_back({list[i].boottime_ns, kind, i});
+    }
+  }
+
+  [[nodiscard]] std::vector<Step> StepsInOrder() const {
+    std::vector<Step> steps;
+    AddSteps(evidence_.mappings, Kind::kMapping, &steps);
+    if (options_.calls_known) AddSteps(evidence_.calls, Kind::kCall, &steps);
+    AddSteps(evidence_.faults, Kind::kFault, &steps);
+    if (result_.timeline) {
+      AddSteps(evidence_.marks, Kind::kMark, &steps);
+      AddSteps(evidence_.waits, Kind::kWait, &steps);
+    }
+    std::stable_sort(steps.begin(), steps.end(), [](const Step& a, const Step& b) {
+      return a.boottime_ns < b.boottime_ns;
+    });
+    return steps;
+  }
+
+  // Slices are contiguous; the last one holds its own end too.
+  [[nodiscard]] size_t SliceAt(uint64_t boottime_ns) const {
+    const uint64_t offset = boottime_ns > begin_ ? boottime_ns - begin_ : 0;
+    size_t index = 0;
+    while (index + 1 < slices_.size() && slices_[index + 1].offset_ns <= offset) ++index;
+    return index;
+  }
+
+  // nullptr: the timeline is not wanted, or full.
+  TimelineEntry* NewEntry(uint64_t boottime_ns, uint32_t tid) {
+    if (!result_.timeline || boottime_ns < begin_) return nullptr;
+    if (result_.timeline->entries.size() >= options_.max_timeline) {
+      ++result_.timeline->omitted;
+      return nullptr;
+    }
+    TimelineEntry& entry = result_.timeline->entries.emplace_back();
+    entry.offset_ns = boottime_ns - begin_;
+    entry.tid = tid;
+    if (!slices_.empty()) entry.phase = slices_[SliceAt(boottime_ns)].phase;
+    return &entry;
+  }
+
+  // The call inside which the kernel recorded a mapping.
+  [[nodiscard]] MappingOperation CallAround(const Timed<MappingEvent>& mapping) const {
+    if (mapping.boottime_ns <= evidence_.exec_boottime_ns) return MappingOperation::kExec;
+    if (!options_.calls_known) return MappingOperation::kUnspecified;
+    auto call = std::lower_bound(
+        evidence_.calls.begin(), evidence_.calls.end(), mapping.boottime_ns,
+        [](const auto& one, uint64_t boottime_ns) { return one.boottime_ns < boottime_ns; });
+    constexpr int kCallsLooked = 64;  // of other threads
+    for (int looked = 0; call != evidence_.calls.end() && looked < kCallsLooked;
+         ++call, ++looked) {
+      if (call->tid != mapping.tid) continue;
+      if (call->value.entry_boottime_ns > mapping.boottime_ns) break;
+      return OperationOf(call->value.number);
+    }
+    return MappingOperation::kUnspecified;
+  }
+
+  void OnMapping(const Timed<MappingEvent>& mapping) {
+    const MappingOperation operation = CallAround(mapping);
+    const AddressMap::Applied applied = map_.Apply(
+        mapping.boottime_ns, mapping.value,
+        operation == MappingOperation::kExec ? MappingOperation::kUnspecified : operation);
+    const bool by_process = operation != MappingOperation::kExec;
+    if (by_process && !applied.is_protection && !slices_.empty()) {
+      const size_t slice = SliceAt(mapping.boottime_ns);
+      if (operation != MappingOperation::kBrk) ++result_.mmap_calls[slice];
+      result_.mapped_bytes[slice] += applied.new_bytes;
+    }
+    // A recorded call tells of itself.
+    if (by_process && operation != MappingOperation::kUnspecified) return;
+    TimelineEntry* entry = NewEntry(mapping.boottime_ns, mapping.tid);
+    if (entry == nullptr) return;
+    MappingEntry to;
+    to.operation = !by_process           ? MappingOperation::kExec
+                   : applied.is_protection ? MappingOperation::kMprotect
+                                           : MappingOperation::kMmap;
+    to.prot = mapping.value.prot;
+    to.address = mapping.value.address;
+    to.size_bytes = mapping.value.size_bytes;
+    SetPlace(to.address, &to);
+    entry->entry = to;
+  }
+
+  void SetPlace(uint64_t address, MappingEntry* to) const {
+    const AddressMap::Place place = map_.Find(address);
+    to->object = place.object;
+    to->file_offset = place.object == kNoIndex || !IsFile(place.object) ? 0 : place.file_offset;
+  }
+
+  [[nodiscard]] bool IsFile(uint32_t object) const { return map_.IsFile(object); }
+
+  void OnCall(const Timed<SyscallEvent>& call) {
+    const SyscallEvent& value = call.value;
+    MappingEntry to;
+    to.operation = OperationOf(value.number);
+    if (to.operation == MappingOperation::kUnspecified) return;
+    to.error = ErrorOf(value.result);
+    to.duration_ns = call.boottime_ns - std::min(value.entry_boottime_ns, call.boottime_ns);
+    to.address = value.args[0];
+    to.size_bytes = value.args[1];
+    const auto result = static_cast<uint64_t>(value.result);
+    switch (to.operation) {
+      case MappingOperation::kMmap:
+        if (to.error == 0) to.address = result;
+        to.prot = static_cast<uint32_t>(value.args[2]);
+        break;
+      case MappingOperation::kMprotect:
+        to.prot = static_cast<uint32_t>(value.args[2]);
+        break;
+      case MappingOperation::kBrk:
+        // brk answers with the break it left, which is the old one when it failed.
+        to.size_bytes = break_ != 0 && result > break_ ? result - break_ : 0;
+        to.address = to.size_bytes != 0 ? break_ : result;
+        if (break_ != 0 && result < break_) map_.Unmap(result, break_ - result);
+        break_ = result;
+        break;
+      case MappingOperation::kMremap:
+        to.old_address = value.args[0];
+        to.size_bytes = value.args[2];
+        if (to.error == 0) {
+          to.address = result;
+          map_.Move(value.args[0], value.args[1], result, value.args[2]);
+        }
+        break;
+      default:
+        break;
+    }
+    SetPlace(to.address, &to);
+    if (to.operation == MappingOperation::kMunmap && to.error == 0) {
+      map_.Unmap(to.address, to.size_bytes);
+    }
+    if (TimelineEntry* entry = NewEntry(call.boottime_ns, call.tid)) entry->entry = to;
+  }
+
+  void OnFault(uint32_t index) {
+    const Timed<FaultEvent>& fault = evidence_.faults[index];
+    const FaultEvent& value = fault.value;
+    if (!value.completed) return;
+    const bool latency_known =
+        value.entry_boottime_ns != 0 && value.entry_boottime_ns <= fault.boottime_ns;
+    const uint64_t latency = latency_known ? fault.boottime_ns - value.entry_boottime_ns : 0;
+    const uint32_t object = map_.Charge(fault.boottime_ns, value, latency, latency_known);
+    result_.fault_objects[index] = object;
+    if (object == kNoIndex) {
+      Unattributed& rest = result_.unattributed;
+      ++(value.major ? rest.major : rest.minor);
+      if (latency_known) rest.fault_ns = rest.fault_ns.value_or(0) + latency;
+    }
+    TimelineEntry* entry = NewEntry(fault.boottime_ns, fault.tid);
+    if (entry == nullptr) return;
+    FaultEntry to;
+    to.address = value.address;
+    to.ip = value.ip;
+    to.major = value.major;
+    to.kernel_mode = value.kernel_mode;
+    to.access_known = value.access_known;
+    to.write = value.write;
+    to.instruction_fetch = value.instruction_fetch;
+    if (latency_known) {
+      to.latency_ns = latency;
+      const uint64_t off = std::min(value.fault_off_cpu_ns, latency);
+      to.runqueue_ns = std::min(value.fault_run_delay_ns, off);
+      to.blocked_ns = off - *to.runqueue_ns;
+    }
+    to.object = object;
+    if (object != kNoIndex) to.file_offset = map_.Find(value.address).file_offset;
+    if (!value.kernel_mode) {
+      const AddressMap::Place place = map_.Find(value.ip);
+      to.ip_object = place.object;
+      if (place.object != kNoIndex) to.ip_offset = place.file_offset;
+    }
+    to.around_pages = value.around_pages;
+    to.around_offset = value.around_first_page * 4096;
+    entry->entry = to;
+  }
+
+  void OnMark(const Timed<MarkEvent>& mark) {
+    if (TimelineEntry* entry = NewEntry(mark.boottime_ns, mark.tid)) {
+      entry->entry = SubMark{MarkName(mark.value.kind), mark.boottime_ns - begin_,
+                             BoundarySource::kSymbolUprobe};
+    }
+  }
+
+  void OnWait(const Timed<WaitEvent>& wait) {
+    TimelineEntry* entry = NewEntry(wait.boottime_ns, wait.tid);
+    if (entry == nullptr) return;
+    const WaitEvent& value = wait.value;
+    WaitEntry to;
+    to.reason = static_cast<uint8_t>(value.reason);
+    to.duration_ns = wait.boottime_ns - std::min(value.out_boottime_ns, wait.boottime_ns);
+    if (value.reason == WaitReason::kPreempted) {
+      to.runqueue_ns = to.duration_ns;
+    } else if (value.wake_boottime_ns != 0 && value.wake_boottime_ns <= wait.boottime_ns) {
+      to.runqueue_ns = wait.boottime_ns - value.wake_boottime_ns;
+    }
+    entry->entry = to;
+  }
+
+  const Evidence& evidence_;
+  const End& end_;
+  const std::vector<PhaseSlice>& slices_;
+  const AttributionOptions& options_;
+  const uint64_t begin_;
+  AddressMap map_;
+  uint64_t break_ = 0;
+  Attribution result_;
+};
+
+}  // namespace
+
+Attribution Attribute(const Evidence& evidence, const End& end, const BoundaryFinder& finder,
+                      const std::vector<PhaseSlice>& slices, const AttributionOptions& options) {
+  return Walk(evidence, end, finder, slices, options).Run();
+}
+
+}  // namespace startscope

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+#include "daemon/model/evidence.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+namespace startscope {
+namespace {
+
+template <typename T>
+void Insert(std::vector<Timed<T>>* list, size_t limit, const Event& event, const T& value,
+            bool full, uint64_t* not_kept) {
+  if (full || list->size() >= limit) {
+    ++*not_kept;
+    return;
+  }
+  // Almost always in order; a late record goes to its place.
+  auto at = list->end();
+  while (at != list->begin() && std::prev(at)->boottime_ns > event.boottime_ns) --at;
+  list->insert(at, Timed<T>{event.boottime_ns, event.tid, value});
+}
+
+template <typename T>
+void MoveSince(uint64_t boottime_ns, uint32_t pid, std::vector<Timed<T>>* list,
+               std::vector<Event>* out) {
+  const auto from = std::find_if(list->begin(), list->end(), [&](const Timed<T>& timed) {
+    return timed.boottime_ns >= boottime_ns;
+  });
+  for (auto it = from; it != list->end(); ++it) {
+    Event event;
+    event.boottime_ns = it->boottime_ns;
+    event.pid = pid;
+    event.tid = it->tid;
+    event.payload = std::move(it->value);
+    out->push_back(std::move(event));
+  }
+  list->erase(from, list->end());
+}
+
+}  // namespace
+
+bool Evidence::Add(const Event& event, const EvidenceLimits& limits, bool full) {
+  if (const auto* fault = std::get_if<FaultEvent>(&event.payload)) {
+    Insert(&faults, limits.faults, event, *fault, full, &not_kept.faults);
+  } else if (const auto* mapping = std::get_if<MappingEvent>(&event.payload)) {
+    Insert(&mappings, limits.mappings, event, *mapping, full, &not_kept.mappings);
+    return true;  // of the side-band: no record of ours
+  } else if (const auto* mark = std::get_if<MarkEvent>(&event.payload)) {
+    Insert(&marks, limits.marks, event, *mark, full, &not_kept.marks);
+  } else if (const auto* read = std::get_if<PagesReadEvent>(&event.payload)) {
+    Insert(&pages_read, limits.pages_read, event, *read, full, &not_kept.pages_read);
+  } else if (const auto* wait = std::get_if<WaitEvent>(&event.payload)) {
+    Insert(&waits, limits.waits, event, *wait, full, &not_kept.waits);
+  } else if (const auto* call = std::get_if<SyscallEvent>(&event.payload)) {
+    Insert(&calls, limits.calls, event, *call, full, &not_kept.calls);
+  } else if (const auto* sample = std::get_if<SampleEvent>(&event.payload)) {
+    Insert(&samples, limits.samples, event, *sample, full, &not_kept.samples);
+  } else {
+    return false;
+  }
+  ++records;
+  return true;
+}
+
+std::vector<Event> Evidence::TakeSince(uint64_t boottime_ns) {
+  std::vector<Event> taken;
+  MoveSince(boottime_ns, pid, &faults, &taken);
+  MoveSince(boottime_ns, pid, &mappings, &taken);
+  MoveSince(boottime_ns, pid, &pages_read, &taken);
+  MoveSince(boottime_ns, pid, &waits, &taken);
+  MoveSince(boottime_ns, pid, &calls, &taken);
+  MoveSince(boottime_ns, pid, &samples, &taken);
+  return taken;
+}
+
+size_t Evidence::size() const {
+  return faults.size() + mappings.size() + marks.size() + pages_read.size() + waits.size() +
+         calls.size() + samples.size();
+}
+
+}  // namespace startscope

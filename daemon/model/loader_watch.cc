@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+#include "daemon/model/loader_watch.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace startscope {
+namespace {
+
+// A thread that has mapped nothing for this long has loaded what it was loading.
+constexpr uint64_t kQuietNs = 20'000'000;
+constexpr size_t kMaxThreads = 256;
+constexpr size_t kMaxObjects = 1024;
+
+}  // namespace
+
+LoaderWatch::LoaderWatch(const Evidence& evidence, const End& end, const FileId& executable,
+                         const FileId& loader)
+    : begin_ns_(evidence.exec.begin_boottime_ns),
+      exec_(evidence.exec),
+      map_(exec_, {.executable = executable, .loader = loader, .max_objects = kMaxObjects}) {
+  for (const auto& mapping : evidence.mappings) {
+    if (mapping.boottime_ns > end.boottime_ns) break;
+    map_.Apply(mapping.boottime_ns, mapping.value, MappingOperation::kUnspecified);
+    if (mapping.value.file.inode != 0) known_.insert(mapping.value.file);
+  }
+}
+
+void LoaderWatch::OnEvent(const Event& event) {
+  if (const auto* mapping = std::get_if<MappingEvent>(&event.payload)) {
+    OnMapping(event, *mapping);
+  } else if (const auto* fault = std::get_if<FaultEvent>(&event.payload)) {
+    OnFault(event, *fault);
+  } else if (const auto* mark = std::get_if<MarkEvent>(&event.payload)) {
+    OnMark(event, *mark);
+  }
+}
+
+LoaderWatch::Activity* LoaderWatch::Begin(const Event& event, BoundarySource source) {
+  if (const auto open = open_.find(event.tid); open != open_.end()) {
+    Finish(std::move(open->second));
+    open_.erase(open);
+  }
+  if (open_.size() >= kMaxThreads) return nullptr;
+  Activity& activity = open_[event.tid];
+  activity.begin_ns = event.boottime_ns;
+  activity.last_ns = event.boottime_ns;
+  activity.result.kind = LoaderEventKind::kOpen;
+  activity.result.tid = event.tid;
+  activity.result.source = source;
+  activity.result.offset_ns = event.boottime_ns - std::min(begin_ns_, event.boottime_ns);
+  return &activity;
+}
+
+void LoaderWatch::OnMark(const Event& event, const MarkEvent& mark) {
+  if (mark.kind != MarkKind::kDlopen && mark.kind != MarkKind::kDlclose) return;
+  Activity* activity = Begin(event, BoundarySource::kSymbolUprobe);
+  if (activity == nullptr) return;
+  if (mark.kind == MarkKind::kDlclose) activity->result.kind = LoaderEventKind::kClose;
+  activity->result.requested = mark.text;
+  const AddressMap::Place caller = map_.Find(mark.caller);
+  if (caller.object == kNoIndex) return;
+  activity->result.caller_object = map_.Names()[caller.object].path;
+  activity->result.caller_offset = caller.file_offset;
+}
+
+void LoaderWatch::OnMapping(const Event& event, const MappingEvent& mapping) {
+  const bool is_new_file = mapping.file.inode != 0 && !known_.contains(mapping.file);
+  const bool is_code = (mapping.prot & PROT_EXEC) != 0;
+  map_.Apply(event.boottime_ns, mapping, MappingOperation::kUnspecified);
+  const auto open = open_.find(event.tid);
+  Activity* activity = open == open_.end() ? nullptr : &open->second;
+  // The loader maps a library whole before it maps its code: whether a file is one shows later, so a
+  // new file opens an activity, and one in which no code was mapped is forgotten.
+  if (activity == nullptr && is_new_file) activity = Begin(event, BoundarySource::kMapping);
+  if (activity == nullptr) return;
+  LoaderActivity& result = activity->result;
+  result.minor_faults = result.minor_faults.value_or(0) + std::exchange(activity->later_minor, 0);
+  result.major_faults = result.major_faults.value_or(0) + std::exchange(activity->later_major, 0);
+  result.fault_ns = result.fault_ns.value_or(0) + std::exchange(activity->later_fault_ns, 0);
+  activity->last_ns = event.boottime_ns;
+  if (mapping.file.inode == 0) return;
+  if (is_new_file) activity->files.insert(mapping.file);
+  if (!activity->files.contains(mapping.file)) return;
+  auto object = std::find_if(
+      activity->objects.begin(), activity->objects.end(),
+      [&](const MappedObject& one) { return one.file == mapping.file; });
+  if (object == activity->objects.end()) {
+    MappedObject added;
+    added.kind = ObjectKind::kFile;
+    added.path = mapping.path;
+    added.file = mapping.file;
+    added.load_address = mapping.address;
+    added.map_offset_ns = event.boottime_ns - std::min(begin_ns_, event.boottime_ns);
+    added.mapped_bytes = 0;
+    object = activity->objects.insert(activity->objects.end(), std::move(added));
+  }
+  if (is_code) object->kind = ObjectKind::kLibrary;
+  // The first mapping reserves the whole; the others lie in it.
+  object->mapped_bytes = std::max(*object->mapped_bytes, mapping.size_bytes);
+  object->pages_mapped = *object->mapped_bytes / 4096;
+}
+
+void LoaderWatch::OnFault(const Event& event, const FaultEvent& fault) {
+  const auto open = open_.find(event.tid);
+  if (open == open_.end() || !fault.completed) return;
+  Activity& activity = open->second;
+  ++(fault.major ? activity.later_major : activity.later_minor);
+  const bool timed = fault.entry_boottime_ns != 0 && fault.entry_boottime_ns <= event.boottime_ns;
+  const uint64_t latency = timed ? event.boottime_ns - fault.entry_boottime_ns : 0;
+  activity.later_fault_ns += latency;
+  const AddressMap::Place place = map_.Find(fault.address);
+  if (place.object == kNoIndex) return;
+  const FileId file = map_.Names()[place.object].file;
+  for (MappedObject& object : activity.objects) {
+    if (object.file != file) continue;
+    ++(fault.major ? object.major_faults : object.minor_faults);
+    if (timed) object.fault_ns = object.fault_ns.value_or(0) + latency;
+  }
+}
+
+void LoaderWatch::Finish(Activity activity) {
+  LoaderActivity result = std::move(activity.result);
+  bool has_code = false;
+  for (const MappedObject& object : activity.objects) {
+    has_code |= object.kind == ObjectKind::kLibrary;
+  }
+  // Data files that a program maps are not the loader's.
+  if (result.source == BoundarySource::kMapping && !has_code) return;
+  known_.insert(activity.files.begin(), activity.files.end());
+  if (activity.last_ns > activity.begin_ns) result.duration_ns = activity.last_ns - activity.begin_ns;
+  result.objects = std::move(activity.objects);
+  finished_.push_back(std::move(result));
+}
+
+std::vector<LoaderActivity> LoaderWatch::TakeFinished(uint64_t boottime_ns, bool everything) {
+  for (auto it = open_.begin(); it != open_.end();) {
+    if (everything || it->second.last_ns + kQuietNs <= boottime_ns) {
+      Finish(std::move(it->second));
+      it = open_.erase(it);
+    } else {
+      ++it;
+    }
+  }
+  return std::exchange(finished_, {});
+}
+
+}  // namespace startscope

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+#ifndef STARTSCOPE_DAEMON_MODEL_MARK_NAMES_H_
+#define STARTSCOPE_DAEMON_MODEL_MARK_NAMES_H_
+
+#include "daemon/elf/image_facts.h"
+
+namespace startscope {
+
+// What a mark is called where it is shown: the function, or the moment, that it stands for.
+const char* MarkName(MarkKind kind);
+
+}  // namespace startscope
+
+#endif  // STARTSCOPE_DAEMON_MODEL_MARK_NAMES_H_

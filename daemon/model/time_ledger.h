@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+#ifndef STARTSCOPE_DAEMON_MODEL_TIME_LEDGER_H_
+#define STARTSCOPE_DAEMON_MODEL_TIME_LEDGER_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "daemon/model/evidence.h"
+#include "daemon/model/startup.h"
+
+namespace startscope {
+
+// Which observations there were: absence of a record means something only then.
+struct TimeSources {
+  bool marks = true;         // counters read at marks may be used
+  bool faults_timed = false; // level OBJECTS and above
+  bool waits = false;        // every spell off the CPU was recorded, and none lost
+  bool calls = false;
+  bool samples = false;
+  uint64_t sample_period_ns = 50'000;
+};
+
+// Splits each slice's duration into on-CPU, run-queue and blocked time of the main thread: from its
+// recorded waits, or else from the scheduler's figures where they were read at both of its ends, or
+// were read around it and show no time off the CPU. Sets storage_bytes likewise.
+void SplitTime(const Evidence& evidence, const End& end, const TimeSources& sources,
+               std::vector<PhaseSlice>* slices);
+
+// Names of files, for time spent waiting for them: of the object that the fault with this index in
+// Evidence::faults was charged to, and of a file by its numbers. Empty: not known.
+struct FileNames {
+  std::function<std::string(size_t)> of_fault;
+  std::function<std::string(const FileId&)> of_file;
+};
+
+// Gives every nanosecond of each slice one reason; call after SplitTime(). The shares of a slice sum
+// to its duration exactly.
+void BlameTime(const Evidence& evidence, const End& end, const TimeSources& sources, const FileNames& names,
+               std::vector<PhaseSlice>* slices);
+
+// The phases' shares added up, the largest first.
+std::vector<TimeShare> AddUpBlame(const std::vector<PhaseSlice>& slices);
+
+}  // namespace startscope
+
+#endif  // STARTSCOPE_DAEMON_MODEL_TIME_LEDGER_H_
