@@ -3,9 +3,15 @@
 
 #include <elf.h>
 
+#include "daemon/elf/code.h"
 #include "daemon/elf/mark_finder.h"
 
 namespace startscope {
+namespace {
+
+constexpr uint64_t kLongestInstruction = 15;
+
+}  // namespace
 
 void FindLibraryMarks(ElfFile* file, ImageFacts* facts) {
   bool open = false;
@@ -17,13 +23,18 @@ void FindLibraryMarks(ElfFile* file, ImageFacts* facts) {
     bool& found = is_open ? open : close;
     const auto offset = file->CodeOffset(symbol.address);
     if (found || !offset) return;
-    found = true;
     // Exactly the first instruction, whatever it costs: its arguments and the return address are wanted,
     // and it is rare.
     MarkSite site;
     site.kind = is_open ? MarkKind::kDlopen : MarkKind::kDlclose;
     site.rung = SiteRung::kDynsym;
-    site.cost = StepCost::kSingleStepped;
+    VisitInstructions(file->ReadAtAddress(symbol.address, kLongestInstruction), symbol.address, false,
+                      [&](const Instruction& first) {
+                        found = first.probeable;
+                        site.cost = first.emulated ? StepCost::kEmulated : StepCost::kSingleStepped;
+                        return false;
+                      });
+    if (!found) return;
     site.file_offset = *offset;
     site.address = symbol.address;
     site.symbol = std::string(symbol.name);

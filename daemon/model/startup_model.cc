@@ -532,7 +532,8 @@ void StartupModel::Finish(std::shared_ptr<Open> open, const End& end, WatchMask 
   finishing.watches = watches;
   finishing.reached = reached;
   finishing.deadline_ns = now_ns_ + options_.facts_patience_ns;
-  if (!Proceed(&finishing, /*at_once=*/false)) finishing_.push_back(std::move(finishing));
+  const bool at_once = options_.facts_patience_ns == 0;
+  if (!Proceed(&finishing, at_once)) finishing_.push_back(std::move(finishing));
 }
 
 bool StartupModel::Proceed(Finishing* finishing, bool at_once) {

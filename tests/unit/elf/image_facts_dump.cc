@@ -103,6 +103,10 @@ const char* Name(MarkKind kind) {
       return "dependencies-mapped";
     case MarkKind::kSelfRelocated:
       return "self-relocated";
+    case MarkKind::kDlopen:
+      return "dlopen";
+    case MarkKind::kDlclose:
+      return "dlclose";
   }
   return "?";
 }

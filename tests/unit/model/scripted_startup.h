@@ -105,8 +105,8 @@ class Script {
     ExecEvent exec;
     exec.begin_boottime_ns = kOrigin + begin;
     exec.begin = begin_;
-    exec.begin.exec_start_ns = begin;
-    exec.begin.sum_exec_ns = begin - blocked_ns_;
+    exec.begin.off_cpu_ns = blocked_ns_;
+    exec.begin.voluntary_switches = blocked_ns_;
     exec.now = Count(at);
     exec.exec_id = exec_id;
     exec.watch_mask = mask;
@@ -204,8 +204,8 @@ class Script {
     Counters counters;
     counters.minor_faults = minor_;
     counters.major_faults = major_;
-    counters.exec_start_ns = at;
-    counters.sum_exec_ns = at - blocked_ns_;
+    counters.off_cpu_ns = blocked_ns_;
+    counters.voluntary_switches = blocked_ns_;
     counters.threads = 1;
     return counters;
   }

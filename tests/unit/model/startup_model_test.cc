@@ -18,10 +18,20 @@ using ::testing::Pair;
 
 class StartupModelTest : public ::testing::Test {
  protected:
-  StartupModelTest() : model_({}, &seen_, &seen_), script_(&model_) {}
+  StartupModelTest() : model_(Impatient(), &seen_, &seen_), script_(&model_) {}
+
+  // Nobody answers for the files of these starts, so nothing waits for them.
+  static ModelOptions Impatient() {
+    ModelOptions options;
+    options.facts_patience_ns = 0;
+    return options;
+  }
 
   void Watch(bool until_exit, Precision precision = Precision::kExact, int slot = 0) {
-    model_.SetWatch(slot, {Level::kObjects, precision, until_exit, /*deadline_ns=*/500'000'000});
+    model_.SetWatch(slot, {.level = Level::kObjects,
+                            .precision = precision,
+                            .until_exit = until_exit,
+                            .deadline_ns = 500'000'000});
   }
 
   // A glibc start with every mark; ends at main when no watch wants more.
@@ -350,7 +360,7 @@ TEST_F(StartupModelTest, StartupsBeyondTheBoundAreCounted) {
   ModelOptions options;
   options.max_open_startups = 1;
   StartupModel model(options, &seen_, &seen_);
-  model.SetWatch(0, {Level::kObjects, Precision::kExact, true, 0});
+  model.SetWatch(0, {.level = Level::kObjects, .until_exit = true});
   Script(&model, 1, 10).Exec(100, 0, false);
   Script(&model, 2, 20).Exec(100, 0, false);
   EXPECT_EQ(model.open_startups(), 1u);
@@ -359,10 +369,10 @@ TEST_F(StartupModelTest, StartupsBeyondTheBoundAreCounted) {
 }
 
 TEST_F(StartupModelTest, FaultsBeyondTheBoundAreCountedNotAttributed) {
-  ModelOptions options;
-  options.max_faults = 10;
+  ModelOptions options = Impatient();
+  options.evidence.faults = 10;
   StartupModel model(options, &seen_, &seen_);
-  model.SetWatch(0, {Level::kObjects, Precision::kExact, true, 0});
+  model.SetWatch(0, {.level = Level::kObjects, .until_exit = true});
   Script script(&model);
   script.MapImages(50, false).Exec(100, 0, false);
   for (uint64_t i = 0; i < 100; ++i) script.Fault(200 + i, 0x400000 + i * 16);
@@ -387,9 +397,10 @@ TEST_F(StartupModelTest, SumsHoldForAnyEvidence) {
   std::mt19937 random(1);
   for (int round = 0; round < 2000; ++round) {
     Recorder seen;
-    StartupModel model({}, &seen, &seen);
-    model.SetWatch(0, {Level::kObjects,
-                       random() % 2 ? Precision::kExact : Precision::kUnperturbed, true, 0});
+    StartupModel model(Impatient(), &seen, &seen);
+    model.SetWatch(0, {.level = Level::kObjects,
+                       .precision = random() % 2 ? Precision::kExact : Precision::kUnperturbed,
+                       .until_exit = true});
     Script script(&model);
     const auto linkage = static_cast<Linkage>(1 + random() % 3);
     const bool dynamic = linkage == Linkage::kDynamic;

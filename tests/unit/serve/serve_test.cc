@@ -253,9 +253,9 @@ TEST_F(ServeTest, RefusesRequestsItCannotServeAndSaysWhy) {
     EXPECT_FALSE(reader->Read(&message));
     return reader->Finish();
   };
-  v1::WatchStartupsRequest pages;
-  pages.set_level(v1::LEVEL_PAGES);
-  EXPECT_EQ(refused(pages).error_code(), grpc::UNIMPLEMENTED);
+  v1::WatchStartupsRequest functions;
+  functions.set_level(v1::LEVEL_FUNCTIONS);
+  EXPECT_EQ(refused(functions).error_code(), grpc::UNIMPLEMENTED);
   v1::WatchStartupsRequest listen;
   listen.set_until(v1::UNTIL_LISTEN);
   EXPECT_EQ(refused(listen).error_code(), grpc::UNIMPLEMENTED);
