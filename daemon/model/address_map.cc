@@ -59,7 +59,7 @@ AddressMap::Place AddressMap::Find(uint64_t address) const {
   const auto at = std::prev(after);
   if (address >= at->second.end) return {};
   return {at->second.object,
-          at->second.has_file ? at->second.file_offset + (address - at->first) : address};
+          at->second.has_file ? at->second.file_offset + (address - at->first) : 0};
 }
 
 ObjectKind AddressMap::KindOf(const MappingEvent& mapping) const {
@@ -80,7 +80,7 @@ uint32_t AddressMap::ObjectFor(uint64_t boottime_ns, const MappingEvent& mapping
   const ObjectKind kind = KindOf(mapping);
   const bool is_file = mapping.file.inode != 0;
   // Anonymous memory right behind an object's writable segment is that object's BSS.
-  if (kind == ObjectKind::kAnonymous || kind == ObjectKind::kHeap) {
+  if (kind == ObjectKind::kAnonymous) {
     auto after = ranges_.lower_bound(mapping.address);
     if (after != ranges_.begin()) {
       const Range& before = std::prev(after)->second;
@@ -167,6 +167,9 @@ AddressMap::Applied AddressMap::Protect(const MappingEvent& mapping) {
 // anonymous memory there was keeps its owner.
 AddressMap::Applied AddressMap::MapAnonymous(uint64_t boottime_ns, const MappingEvent& mapping) {
   const uint64_t end = mapping.address + mapping.size_bytes;
+  // The heap may have been merged with a BSS before it, and the kernel names its first growth nothing.
+  const uint64_t heap = (exec_.brk_start + kPageBytes - 1) & ~(kPageBytes - 1);
+  const bool has_heap = heap != 0 && mapping.address <= heap && heap < end;
   Applied applied;
   SplitAt(mapping.address);
   SplitAt(end);
@@ -185,6 +188,10 @@ AddressMap::Applied AddressMap::MapAnonymous(uint64_t boottime_ns, const Mapping
       break;
     }
     MappingEvent part = mapping;
+    if (has_heap) {
+      if (at < heap) until = std::min(until, heap);
+      part.path = at < heap ? "" : NameOf(ObjectKind::kHeap);
+    }
     part.address = at;
     part.size_bytes = until - at;
     const uint32_t object = ObjectFor(boottime_ns, part);

@@ -41,7 +41,7 @@ class AddressMap {
 
   struct Place {
     uint32_t object = kNoIndex;  // index into objects()
-    uint64_t file_offset = 0;    // of memory without a file, the address
+    uint64_t file_offset = 0;    // 0 in memory without a file
   };
   [[nodiscard]] Place Find(uint64_t address) const;
 
@@ -51,9 +51,6 @@ class AddressMap {
 
   // Paths and files, in order of first mapping; indexes stay valid.
   [[nodiscard]] std::vector<Timeline::Object> Names() const;
-  [[nodiscard]] bool IsFile(uint32_t object) const {
-    return entries_[object].object.file.inode != 0;
-  }
 
   // The objects, costliest first. Call once, at the end.
   std::vector<MappedObject> Take(uint64_t begin_boottime_ns);

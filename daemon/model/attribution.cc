@@ -184,10 +184,8 @@ class Walk {
   void SetPlace(uint64_t address, MappingEntry* to) const {
     const AddressMap::Place place = map_.Find(address);
     to->object = place.object;
-    to->file_offset = place.object == kNoIndex || !IsFile(place.object) ? 0 : place.file_offset;
+    to->file_offset = place.file_offset;
   }
-
-  [[nodiscard]] bool IsFile(uint32_t object) const { return map_.IsFile(object); }
 
   void OnCall(const Timed<SyscallEvent>& call) {
     const SyscallEvent& value = call.value;
