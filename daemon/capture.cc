@@ -31,6 +31,10 @@ constexpr absl::Duration kDepartureCheck = absl::Milliseconds(5);
 // Loaders of this machine that a watch of everything prepares for.
 constexpr const char* kUsualLoaders[] = {"/lib64/ld-linux-x86-64.so.2",
                                          "/lib/ld-musl-x86_64.so.1"};
+// Libraries of this machine that have dlopen: glibc's, by distributions' layouts and before 2.34.
+constexpr const char* kUsualDlopens[] = {
+    "/lib/x86_64-linux-gnu/libc.so.6", "/lib64/libc.so.6", "/usr/lib/libc.so.6",
+    "/lib/x86_64-linux-gnu/libdl.so.2", "/lib64/libdl.so.2"};
 
 // What level and options mean for the kernel side.
 uint32_t DetailsOf(const WatchTerms& terms) {
@@ -242,7 +246,14 @@ absl::Status Capture::AttachFor(const WatchSpec& spec, std::vector<Degradation>*
     }
     images_->WantMarks(marks, /*known_too=*/everything);
     if (everything) {
-      for (const char* loader : kUsualLoaders) images_->PrepareLoader(loader).IgnoreError();
+      for (const char* loader : kUsualLoaders) {
+        images_->PrepareOwn(loader, ImageRegistry::Role::kLoader).IgnoreError();
+      }
+    }
+    if (spec.loader_events) {
+      for (const char* library : kUsualDlopens) {
+        images_->PrepareOwn(library, ImageRegistry::Role::kLibrary).IgnoreError();
+      }
     }
   }
   for (const std::string& path : spec.prepare_executables) {

@@ -40,25 +40,26 @@ void LoaderWatch::OnEvent(const Event& event) {
   }
 }
 
-LoaderWatch::Activity* LoaderWatch::Begin(const Event& event, BoundarySource source) {
-  if (const auto open = open_.find(event.tid); open != open_.end()) {
+LoaderWatch::Activity* LoaderWatch::Begin(uint32_t tid, uint64_t boottime_ns,
+                                          BoundarySource source) {
+  if (const auto open = open_.find(tid); open != open_.end()) {
     Finish(std::move(open->second));
     open_.erase(open);
   }
   if (open_.size() >= kMaxThreads) return nullptr;
-  Activity& activity = open_[event.tid];
-  activity.begin_ns = event.boottime_ns;
-  activity.last_ns = event.boottime_ns;
+  Activity& activity = open_[tid];
+  activity.begin_ns = boottime_ns;
+  activity.last_ns = boottime_ns;
   activity.result.kind = LoaderEventKind::kOpen;
-  activity.result.tid = event.tid;
+  activity.result.tid = tid;
   activity.result.source = source;
-  activity.result.offset_ns = event.boottime_ns - std::min(begin_ns_, event.boottime_ns);
+  activity.result.offset_ns = boottime_ns - std::min(begin_ns_, boottime_ns);
   return &activity;
 }
 
 void LoaderWatch::OnMark(const Event& event, const MarkEvent& mark) {
   if (mark.kind != MarkKind::kDlopen && mark.kind != MarkKind::kDlclose) return;
-  Activity* activity = Begin(event, BoundarySource::kSymbolUprobe);
+  Activity* activity = Begin(event.tid, event.boottime_ns, BoundarySource::kSymbolUprobe);
   if (activity == nullptr) return;
   if (mark.kind == MarkKind::kDlclose) activity->result.kind = LoaderEventKind::kClose;
   activity->result.requested = mark.text;
@@ -68,41 +69,60 @@ void LoaderWatch::OnMark(const Event& event, const MarkEvent& mark) {
   activity->result.caller_offset = caller.file_offset;
 }
 
-void LoaderWatch::OnMapping(const Event& event, const MappingEvent& mapping) {
-  const bool is_new_file = mapping.file.inode != 0 && !known_.contains(mapping.file);
-  const bool is_code = (mapping.prot & PROT_EXEC) != 0;
-  map_.Apply(event.boottime_ns, mapping, MappingOperation::kUnspecified);
+LoaderWatch::Activity* LoaderWatch::AddLibrary(const Event& event, const Candidate& first) {
   const auto open = open_.find(event.tid);
   Activity* activity = open == open_.end() ? nullptr : &open->second;
-  // The loader maps a library whole before it maps its code: whether a file is one shows later, so a
-  // new file opens an activity, and one in which no code was mapped is forgotten.
-  if (activity == nullptr && is_new_file) activity = Begin(event, BoundarySource::kMapping);
-  if (activity == nullptr) return;
+  const bool another = activity != nullptr && activity->relocated &&
+                       activity->result.source == BoundarySource::kMapping;
+  if (activity == nullptr || another) {
+    activity = Begin(event.tid, first.boottime_ns, BoundarySource::kMapping);
+  }
+  if (activity == nullptr) return nullptr;
+  activity->files.insert(first.mapping.file);
+  MappedObject added;
+  added.kind = ObjectKind::kLibrary;
+  added.path = first.mapping.path;
+  added.file = first.mapping.file;
+  added.load_address = first.mapping.address;
+  added.map_offset_ns = first.boottime_ns - std::min(begin_ns_, first.boottime_ns);
+  // The first mapping reserves the whole; the others lie in it.
+  added.mapped_bytes = first.mapping.size_bytes;
+  added.pages_mapped = (first.mapping.size_bytes + 4095) / 4096;
+  activity->objects.push_back(std::move(added));
+  return activity;
+}
+
+void LoaderWatch::OnMapping(const Event& event, const MappingEvent& mapping) {
+  const AddressMap::Applied applied =
+      map_.Apply(event.boottime_ns, mapping, MappingOperation::kUnspecified);
+  const auto open = open_.find(event.tid);
+  Activity* activity = open == open_.end() ? nullptr : &open->second;
+  FileId file = mapping.file;
+  if (file.inode == 0) {
+    // The BSS of a library is part of it.
+    const AddressMap::Place place = map_.Find(mapping.address);
+    if (place.object != kNoIndex) file = map_.Names()[place.object].file;
+  }
+  if (file.inode == 0) return;
+  if (activity == nullptr || !activity->files.contains(file)) {
+    auto candidate = candidates_.find(event.tid);
+    if (candidate == candidates_.end() || candidate->second.mapping.file != file) {
+      const bool fresh = !applied.is_protection && applied.new_bytes != 0;
+      if (!fresh || candidates_.size() >= kMaxThreads) return;
+      candidate = candidates_.insert_or_assign(event.tid, Candidate{event.boottime_ns, mapping}).first;
+      if (known_.contains(file)) return;
+    }
+    if ((mapping.prot & PROT_EXEC) == 0) return;
+    activity = AddLibrary(event, candidate->second);
+    candidates_.erase(candidate);
+    if (activity == nullptr) return;
+  }
+  activity->relocated |= applied.is_protection;
   LoaderActivity& result = activity->result;
   result.minor_faults = result.minor_faults.value_or(0) + std::exchange(activity->later_minor, 0);
   result.major_faults = result.major_faults.value_or(0) + std::exchange(activity->later_major, 0);
   result.fault_ns = result.fault_ns.value_or(0) + std::exchange(activity->later_fault_ns, 0);
   activity->last_ns = event.boottime_ns;
-  if (mapping.file.inode == 0) return;
-  if (is_new_file) activity->files.insert(mapping.file);
-  if (!activity->files.contains(mapping.file)) return;
-  auto object = std::find_if(
-      activity->objects.begin(), activity->objects.end(),
-      [&](const MappedObject& one) { return one.file == mapping.file; });
-  if (object == activity->objects.end()) {
-    MappedObject added;
-    added.kind = ObjectKind::kFile;
-    added.path = mapping.path;
-    added.file = mapping.file;
-    added.load_address = mapping.address;
-    added.map_offset_ns = event.boottime_ns - std::min(begin_ns_, event.boottime_ns);
-    added.mapped_bytes = 0;
-    object = activity->objects.insert(activity->objects.end(), std::move(added));
-  }
-  if (is_code) object->kind = ObjectKind::kLibrary;
-  // The first mapping reserves the whole; the others lie in it.
-  object->mapped_bytes = std::max(*object->mapped_bytes, mapping.size_bytes);
-  object->pages_mapped = *object->mapped_bytes / 4096;
 }
 
 void LoaderWatch::OnFault(const Event& event, const FaultEvent& fault) {
@@ -125,12 +145,6 @@ void LoaderWatch::OnFault(const Event& event, const FaultEvent& fault) {
 
 void LoaderWatch::Finish(Activity activity) {
   LoaderActivity result = std::move(activity.result);
-  bool has_code = false;
-  for (const MappedObject& object : activity.objects) {
-    has_code |= object.kind == ObjectKind::kLibrary;
-  }
-  // Data files that a program maps are not the loader's.
-  if (result.source == BoundarySource::kMapping && !has_code) return;
   known_.insert(activity.files.begin(), activity.files.end());
   if (activity.last_ns > activity.begin_ns) result.duration_ns = activity.last_ns - activity.begin_ns;
   result.objects = std::move(activity.objects);

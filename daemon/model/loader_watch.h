@@ -17,8 +17,10 @@
 namespace startscope {
 
 // Follows what one process maps after its startup and groups it into loader activities: a dlopen with
-// what it mapped, or, where no mark shows the call, a burst of new mappings of one thread. Feed events
-// in order of time. Bounded by the number of threads that load at once and of ranges mapped.
+// the libraries it mapped, or, where no mark shows the call, the libraries that one thread mapped before
+// it protected what it had relocated, which is the last that the loader does. Files mapped without code
+// are data, and not the loader's. Feed events in order of time. Bounded by the number of threads that
+// load at once and of ranges mapped.
 class LoaderWatch {
  public:
   // `evidence` and `end` are those of the startup.
@@ -33,25 +35,34 @@ class LoaderWatch {
   struct Activity {
     LoaderActivity result;
     uint64_t begin_ns = 0;
-    uint64_t last_ns = 0;       // of the last mapping or protection change
+    uint64_t last_ns = 0;     // of the last mapping or protection change of its libraries
+    bool relocated = false;   // a protection change was seen
     std::set<FileId> files;
-    // Since last_ns: they belong to it only if another mapping follows.
+    // Since last_ns: they belong to it only if another mapping of it follows.
     uint64_t later_minor = 0;
     uint64_t later_major = 0;
     uint64_t later_fault_ns = 0;
     std::vector<MappedObject> objects;
   };
+  // The first mapping of a file: whether it is a library shows when its code is mapped.
+  struct Candidate {
+    uint64_t boottime_ns = 0;
+    MappingEvent mapping;
+  };
   void OnMapping(const Event& event, const MappingEvent& mapping);
+  // A library that begins with `first`; nullptr: too many threads load at once.
+  Activity* AddLibrary(const Event& event, const Candidate& first);
   void OnFault(const Event& event, const FaultEvent& fault);
   void OnMark(const Event& event, const MarkEvent& mark);
-  Activity* Begin(const Event& event, BoundarySource source);
+  Activity* Begin(uint32_t tid, uint64_t boottime_ns, BoundarySource source);
   void Finish(Activity activity);
 
   const uint64_t begin_ns_;
   const ExecEvent exec_;
   AddressMap map_;
   std::set<FileId> known_;
-  std::map<uint32_t, Activity> open_;  // by thread
+  std::map<uint32_t, Activity> open_;          // by thread
+  std::map<uint32_t, Candidate> candidates_;  // by thread
   std::vector<LoaderActivity> finished_;
 };
 

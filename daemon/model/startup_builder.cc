@@ -240,6 +240,23 @@ FileNames NamesOf(const Attribution& attribution) {
   return names;
 }
 
+// The files that the timeline's waits for storage were for.
+void NameWaits(const Evidence& evidence, const FileNames& names, Attribution* attribution) {
+  if (!attribution->timeline) return;
+  const ReadFinder finder(evidence, names);
+  for (TimelineEntry& entry : attribution->timeline->entries) {
+    auto* wait = std::get_if<WaitEntry>(&entry.entry);
+    if (wait == nullptr || wait->reason != static_cast<uint8_t>(WaitReason::kIo)) continue;
+    if (entry.tid != evidence.pid) continue;
+    const uint64_t end_ns = evidence.exec.begin_boottime_ns + entry.offset_ns;
+    const std::string path = finder.FileOf(end_ns - wait->duration_ns, end_ns);
+    if (path.empty()) continue;
+    for (uint32_t i = 0; i < attribution->names.size(); ++i) {
+      if (attribution->names[i].path == path) wait->object = i;
+    }
+  }
+}
+
 TimeSources SourcesFor(const Evidence& evidence, const BuildOptions& options) {
   TimeSources sources;
   const bool lost = evidence.lost.contains(LossStage::kKernelRing);
@@ -363,7 +380,9 @@ Startup BuildStartup(const Evidence& evidence, const StartupImages& images, cons
 
   Attribution attribution =
       Attribute(evidence, end, finder, startup.phases, AttributionFor(options));
-  BlameTime(evidence, end, sources, NamesOf(attribution), &startup.phases);
+  const FileNames names = NamesOf(attribution);
+  BlameTime(evidence, end, sources, names, &startup.phases);
+  NameWaits(evidence, names, &attribution);
   startup.blame = AddUpBlame(startup.phases);
   TakeAttribution(options, ledger, std::move(attribution), &startup);
   NameObjects(images, &startup);

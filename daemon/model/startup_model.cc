@@ -190,7 +190,10 @@ void StartupModel::OnFault(const Event& event, const FaultEvent& fault) {
 void StartupModel::OnMapping(const Event& event, const MappingEvent& mapping) {
   Open* open = Find(event);
   if (open == nullptr) return Keep(event);
-  if (open->late) return open->late->OnEvent(event);
+  if (open->late) {
+    open->late->OnEvent(event);
+    return RequestLibrary(*open, mapping);
+  }
   KeepRecord(open, event);
   if (!open->loader_requested) RequestImages(open);
   RequestLibrary(*open, mapping);
@@ -274,7 +277,7 @@ void StartupModel::TryInferMain(OpenMap::iterator it) {
   End end;
   end.boottime_ns = main->boottime_ns;
   end.source = main->source;
-  if (!open.until_exit) {
+  if (!open.until_exit && !open.loader_events) {
     prober_->StopTracking(open.evidence.pid, open.evidence.start_boottime_ns);
   }
   ReachMain(it, end);
@@ -335,7 +338,8 @@ void StartupModel::RequestImage(const Open& open, const FileId& file, const std:
 }
 
 void StartupModel::RequestLibrary(const Open& open, const MappingEvent& mapping) {
-  if (open.level < Level::kObjects || mapping.file.inode == 0) return;
+  const bool wanted = open.level >= Level::kObjects || open.loader_events;
+  if (!wanted || mapping.file.inode == 0) return;
   if ((mapping.prot & PROT_EXEC) == 0 || images_.contains(mapping.file)) return;
   if (mapping.file == open.evidence.exec.executable || mapping.file == open.loader) return;
   // The interpreter is asked for as such.
@@ -510,6 +514,16 @@ void StartupModel::TellActivity(const Open& open, LoaderActivity activity) {
       object.soname = facts->soname;
     }
   }
+  // It comes after the startup that it is about.
+  for (Finishing& finishing : finishing_) {
+    const Evidence& other = finishing.open->evidence;
+    if (finishing.reached || other.pid != open.evidence.pid ||
+        other.start_boottime_ns != open.evidence.start_boottime_ns) {
+      continue;
+    }
+    finishing.afterwards.emplace_back(open.watches, std::move(activity));
+    return;
+  }
   listener_->OnLoaderActivity(open.watches, activity);
 }
 
@@ -589,6 +603,9 @@ void StartupModel::Deliver(const Finishing& finishing) {
     listener_->OnPhaseFinished(finishing.watches, *finishing.startup, slice);
   }
   listener_->OnFinished(finishing.watches, finishing.startup);
+  for (const auto& [watches, activity] : finishing.afterwards) {
+    listener_->OnLoaderActivity(watches, activity);
+  }
 }
 
 void StartupModel::ProceedAll(WatchMask of_watches) {

@@ -11,6 +11,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -102,6 +103,8 @@ class StartupModel {
     std::set<FileId> facts_awaited;
     std::set<FileId> symbols_awaited;
     std::shared_ptr<Startup> startup;  // once built
+    // What its loader did meanwhile.
+    std::vector<std::pair<WatchMask, LoaderActivity>> afterwards;
   };
   using OpenMap = absl::flat_hash_map<uint32_t, std::unique_ptr<Open>>;
 

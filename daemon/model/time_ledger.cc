@@ -177,43 +177,6 @@ struct Activity {
   TimeReason blocked_reason = TimeReason::kBlockedOther;
 };
 
-// Finds the file that the main thread was reading when it waited for storage.
-class ReadFinder {
- public:
-  ReadFinder(const Evidence& evidence, const FileNames& names) : evidence_(evidence), names_(names) {
-    for (const auto& read : evidence.pages_read) {
-      if (read.tid == evidence.pid) reads_.push_back({read.value.first_boottime_ns, &read.value});
-    }
-    std::stable_sort(reads_.begin(), reads_.end(),
-                     [](const auto& a, const auto& b) { return a.first < b.first; });
-  }
-
-  [[nodiscard]] std::string FileOf(const Span& blocked) const {
-    // A fault that holds the spell completes after it, and few others can complete in between.
-    const auto& faults = evidence_.faults;
-    auto fault = std::lower_bound(
-        faults.begin(), faults.end(), blocked.end,
-        [](const auto& one, uint64_t boottime_ns) { return one.boottime_ns < boottime_ns; });
-    for (int looked = 0; fault != faults.end() && looked < kFaultsLooked; ++fault, ++looked) {
-      if (fault->tid != evidence_.pid || fault->value.entry_boottime_ns == 0) continue;
-      if (fault->value.entry_boottime_ns > blocked.begin) break;
-      std::string name = names_.of_fault(static_cast<size_t>(fault - faults.begin()));
-      if (!name.empty()) return name;
-      break;
-    }
-    const auto after = std::upper_bound(
-        reads_.begin(), reads_.end(), blocked.end,
-        [](uint64_t boottime_ns, const auto& read) { return boottime_ns < read.first; });
-    return after == reads_.begin() ? std::string() : names_.of_file(std::prev(after)->second->file);
-  }
-
- private:
-  static constexpr int kFaultsLooked = 64;
-  const Evidence& evidence_;
-  const FileNames& names_;
-  std::vector<std::pair<uint64_t, const PagesReadEvent*>> reads_;
-};
-
 void AddSpells(const Evidence& evidence, const FileNames& names,
                std::vector<Activity>* activities) {
   const ReadFinder finder(evidence, names);
@@ -222,7 +185,7 @@ void AddSpells(const Evidence& evidence, const FileNames& names,
       Activity blocked(spell.blocked, Layer::kSpell, TimeReason::kBlockedOther);
       if (spell.reason == WaitReason::kIo) {
         blocked.reason = TimeReason::kBlockedIo;
-        blocked.object = finder.FileOf(spell.blocked);
+        blocked.object = finder.FileOf(spell.blocked.begin, spell.blocked.end);
       }
       activities->push_back(std::move(blocked));
     }

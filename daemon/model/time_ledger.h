@@ -5,11 +5,10 @@
 #define STARTSCOPE_DAEMON_MODEL_TIME_LEDGER_H_
 
 #include <cstdint>
-#include <functional>
-#include <string>
 #include <vector>
 
 #include "daemon/model/evidence.h"
+#include "daemon/model/read_finder.h"
 #include "daemon/model/startup.h"
 
 namespace startscope {
@@ -29,13 +28,6 @@ struct TimeSources {
 // were read around it and show no time off the CPU. Sets storage_bytes likewise.
 void SplitTime(const Evidence& evidence, const End& end, const TimeSources& sources,
                std::vector<PhaseSlice>* slices);
-
-// Names of files, for time spent waiting for them: of the object that the fault with this index in
-// Evidence::faults was charged to, and of a file by its numbers. Empty: not known.
-struct FileNames {
-  std::function<std::string(size_t)> of_fault;
-  std::function<std::string(const FileId&)> of_file;
-};
 
 // Gives every nanosecond of each slice one reason; call after SplitTime(). The shares of a slice sum
 // to its duration exactly.

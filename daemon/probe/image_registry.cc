@@ -283,11 +283,11 @@ absl::Status ImageRegistry::Prepare(const FileViewer& viewer, const std::string&
       absl::StrCat(path, ": more than ", kMaxInterpreters, " interpreters deep"));
 }
 
-absl::Status ImageRegistry::PrepareLoader(const std::string& path) {
+absl::Status ImageRegistry::PrepareOwn(const std::string& path, Role role) {
   absl::StatusOr<OpenedFile> file = OpenOwn(path);
   if (!file.ok()) return file.status();
   absl::MutexLock lock(&mutex_);
-  Admit(*std::move(file), path, Role::kLoader, /*publish_anyway=*/false);
+  Admit(*std::move(file), path, role, /*publish_anyway=*/false);
   return absl::OkStatus();
 }
 
@@ -300,7 +300,8 @@ void ImageRegistry::WantMarks(const WantedMarks& wanted, bool known_too) {
       Detach(*image);
       if (ShouldAttach(*image)) Attach(*image);
       Publish(*image);
-    } else if (known_too && ShouldAttach(*image)) {
+    } else if ((known_too || (wanted.dlopen && image->facts->kind == ImageKind::kLibrary)) &&
+               ShouldAttach(*image)) {
       Attach(*image);
       Publish(*image);
     }

@@ -56,11 +56,13 @@ class ImageRegistry {
   // wanted. Blocks.
   absl::Status Prepare(const FileViewer& viewer, const std::string& path);
 
-  // The same for a program interpreter of this machine, with our own rights.
-  absl::Status PrepareLoader(const std::string& path);
+  enum class Role : uint8_t { kExecutable, kLoader, kLibrary };
+  // The same for one file of this machine, with our own rights.
+  absl::Status PrepareOwn(const std::string& path, Role role);
 
   // Marks of startups and of dlopen are wanted, or no longer. Those of images that are asked for are
-  // attached from now on; `known_too`: and those of every image known already. Blocks.
+  // attached from now on, and dlopen's in every library known already; `known_too`: and those of every
+  // other image known. Blocks.
   struct WantedMarks {
     bool startup = false;
     bool dlopen = false;
@@ -93,7 +95,6 @@ class ImageRegistry {
   [[nodiscard]] bool ShouldAttach(const Image& image) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   void ForgetModifiedFiles() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The image of an opened file, inspected if new, attached if wanted; published if it changed.
-  enum class Role : uint8_t { kExecutable, kLoader, kLibrary };
   const Image& Admit(OpenedFile file, const std::string& path, Role role, bool publish_anyway)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Attach(Image& image) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+#ifndef STARTSCOPE_DAEMON_MODEL_READ_FINDER_H_
+#define STARTSCOPE_DAEMON_MODEL_READ_FINDER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "daemon/model/evidence.h"
+
+namespace startscope {
+
+// Names of files, for time spent waiting for them: of the object that the fault with this index in
+// Evidence::faults was charged to, and of a file by its numbers. Empty: not known.
+struct FileNames {
+  std::function<std::string(size_t)> of_fault;
+  std::function<std::string(const FileId&)> of_file;
+};
+
+// Finds the file that the main thread was reading when it waited for storage. Refers to what it was
+// made from.
+class ReadFinder {
+ public:
+  ReadFinder(const Evidence& evidence, const FileNames& names);
+
+  // Of a wait from `begin_ns` to `end_ns` on the boot clock: the file of the fault it lies in, or else
+  // the one last read from. Empty: not known.
+  [[nodiscard]] std::string FileOf(uint64_t begin_ns, uint64_t end_ns) const;
+
+ private:
+  const Evidence& evidence_;
+  const FileNames& names_;
+  std::vector<std::pair<uint64_t, const PagesReadEvent*>> reads_;  // by time
+};
+
+}  // namespace startscope
+
+#endif  // STARTSCOPE_DAEMON_MODEL_READ_FINDER_H_
