@@ -61,6 +61,16 @@ StartupModel::Open* StartupModel::Find(const Event& event) {
 }
 
 void StartupModel::TakeTerms(Open* open) const {
+  open->level = Level::kPhases;
+  open->until_exit = false;
+  open->until_main = false;
+  open->waits = false;
+  open->syscalls = false;
+  open->samples = false;
+  open->loader_events = false;
+  open->pages_read_known = true;
+  open->windows_known = true;
+  open->deadline_ns = 0;
   for (int slot = 0; slot < kWatchSlots; ++slot) {
     if ((open->watches & (WatchMask{1} << slot)) == 0) continue;
     const std::optional<WatchTerms>& terms = watches_[slot];
@@ -70,7 +80,7 @@ void StartupModel::TakeTerms(Open* open) const {
     }
     open->level = std::max(open->level, terms->level);
     open->until_exit |= terms->until_exit;
-    open->until_main |= !terms->until_exit;
+    open->until_main |= !terms->until_exit && !open->reached_main;
     open->waits |= terms->waits;
     open->syscalls |= terms->syscalls;
     open->samples |= terms->samples;
@@ -621,8 +631,13 @@ void StartupModel::ClearWatch(int slot) {
   watches_[slot].reset();
   std::vector<uint32_t> orphaned;
   for (auto& [pid, open] : open_) {
+    if ((open->watches & bit) == 0) continue;
     open->watches &= ~bit;
-    if (open->watches == 0) orphaned.push_back(pid);
+    if (open->watches == 0) {
+      orphaned.push_back(pid);
+    } else if (!open->late) {
+      TakeTerms(open.get());  // what only the other wanted is no longer recorded
+    }
   }
   End end;
   end.boottime_ns = now_ns_;
