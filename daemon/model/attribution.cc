@@ -49,6 +49,7 @@ class Walk {
        const std::vector<PhaseSlice>& slices, const AttributionOptions& options)
       : evidence_(evidence),
         end_(end),
+        finder_(finder),
         slices_(slices),
         options_(options),
         begin_(evidence.exec.begin_boottime_ns),
@@ -275,7 +276,7 @@ class Walk {
   void OnMark(const Timed<MarkEvent>& mark) {
     if (TimelineEntry* entry = NewEntry(mark.boottime_ns, mark.tid)) {
       entry->entry = SubMark{MarkName(mark.value.kind), mark.boottime_ns - begin_,
-                             BoundarySource::kSymbolUprobe};
+                             finder_.SourceOfMark(mark.value)};
     }
   }
 
@@ -296,6 +297,7 @@ class Walk {
 
   const Evidence& evidence_;
   const End& end_;
+  const BoundaryFinder& finder_;
   const std::vector<PhaseSlice>& slices_;
   const AttributionOptions& options_;
   const uint64_t begin_;

@@ -41,6 +41,9 @@ class BoundaryFinder {
   // the entry point's; otherwise the entry point itself. nullopt: no evidence (yet).
   [[nodiscard]] std::optional<Boundary> InferMain() const;
 
+  // How the place of a mark was found.
+  [[nodiscard]] BoundarySource SourceOfMark(const MarkEvent& mark) const;
+
  private:
   [[nodiscard]] std::optional<Boundary> FirstInstruction() const;
   [[nodiscard]] std::optional<Boundary> DependenciesBegin() const;
@@ -48,7 +51,6 @@ class BoundaryFinder {
   [[nodiscard]] std::optional<Boundary> Relocated() const;
   [[nodiscard]] std::optional<Boundary> SelfRelocated() const;
   [[nodiscard]] std::optional<Boundary> Entry() const;
-  [[nodiscard]] BoundarySource SourceOfMark(const MarkEvent& mark) const;
   [[nodiscard]] bool IsDependency(const MappingEvent& mapping) const;
   // The run-time address of a link-time address of the executable.
   [[nodiscard]] uint64_t RunTimeAddress(uint64_t link_time) const;

@@ -14,6 +14,20 @@ constexpr int kFaultsLooked = 64;
 
 }  // namespace
 
+std::optional<size_t> FindReadFile(const std::vector<FileId>& mapped, const FileId& read) {
+  std::optional<size_t> below;
+  bool many = false;
+  for (size_t i = 0; i < mapped.size(); ++i) {
+    if (mapped[i].inode != read.inode || read.inode == 0) continue;
+    if (mapped[i] == read) return i;
+    // File systems without a block device have major number 0.
+    if (mapped[i].device_major != 0) continue;
+    many = below.has_value();
+    below = i;
+  }
+  return many ? std::nullopt : below;
+}
+
 ReadFinder::ReadFinder(const Evidence& evidence, const FileNames& names)
     : evidence_(evidence), names_(names) {
   for (const auto& read : evidence.pages_read) {

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,6 +22,11 @@ struct FileNames {
   std::function<std::string(size_t)> of_fault;
   std::function<std::string(const FileId&)> of_file;
 };
+
+// Which of the mapped files is the one that pages were read of: by the numbers of the file below where
+// it is mapped through overlay, which has a device of its own and keeps the inode numbers. nullopt:
+// none, or more than one might be.
+std::optional<size_t> FindReadFile(const std::vector<FileId>& mapped, const FileId& read);
 
 // Finds the file that the main thread was reading when it waited for storage. Refers to what it was
 // made from.

@@ -57,7 +57,8 @@ bool IsSubMark(MarkKind kind) {
          kind == MarkKind::kGoRuntimeMain || kind == MarkKind::kRustLangStart;
 }
 
-void AddSubMarks(const Evidence& evidence, const End& end, bool is_musl, Startup* startup) {
+void AddSubMarks(const Evidence& evidence, const End& end, const BoundaryFinder& finder,
+                 bool is_musl, Startup* startup) {
   const uint64_t begin = evidence.exec.begin_boottime_ns;
   std::vector<MarkKind> seen;
   for (const auto& mark : evidence.marks) {
@@ -70,7 +71,7 @@ void AddSubMarks(const Evidence& evidence, const End& end, bool is_musl, Startup
       if (offset < slice.offset_ns || offset > slice.offset_ns + slice.duration_ns) continue;
       if (slice.phase != Phase::kRuntimeInit) continue;
       slice.sub_marks.push_back(
-          {MarkName(mark.value.kind), offset, BoundarySource::kSymbolUprobe});
+          {MarkName(mark.value.kind), offset, finder.SourceOfMark(mark.value)});
     }
   }
 }
@@ -231,11 +232,11 @@ FileNames NamesOf(const Attribution& attribution) {
     const uint32_t object = attribution.fault_objects[fault];
     return object == kNoIndex ? std::string() : attribution.names[object].path;
   };
-  names.of_file = [&attribution](const FileId& file) -> std::string {
-    for (const Timeline::Object& object : attribution.names) {
-      if (object.file == file) return object.path;
-    }
-    return {};
+  std::vector<FileId> files;
+  for (const Timeline::Object& object : attribution.names) files.push_back(object.file);
+  names.of_file = [&attribution, files = std::move(files)](const FileId& file) -> std::string {
+    const std::optional<size_t> object = FindReadFile(files, file);
+    return object ? attribution.names[*object].path : std::string();
   };
   return names;
 }
@@ -349,9 +350,9 @@ Startup BuildStartup(const Evidence& evidence, const StartupImages& images, cons
     startup.milestones.push_back({MilestoneKind::kExit, startup.total_ns, end.source});
   }
   if (exact) {
-    AddSubMarks(evidence, end, startup.runtime.libc == Libc::kMusl &&
-                                   startup.runtime.linkage == Linkage::kDynamic,
-                &startup);
+    const bool dynamic_musl = startup.runtime.libc == Libc::kMusl &&
+                              startup.runtime.linkage == Linkage::kDynamic;
+    AddSubMarks(evidence, end, finder, dynamic_musl, &startup);
   }
 
   const LedgerResult ledger = BookFaults(evidence, end, startup.phases, !exact);

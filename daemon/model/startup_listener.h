@@ -38,6 +38,7 @@ class StartupListener {
 // A file that a process runs and that the model has no facts about yet.
 struct ProbeRequest {
   FileId file;
+  FileId mapped_file;    // of the executable: under what numbers it is mapped, when that is known
   std::string path;      // as the process sees it
   uint32_t pid = 0;      // a process that has it mapped
   uint64_t start_boottime_ns = 0;

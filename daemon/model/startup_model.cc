@@ -297,11 +297,18 @@ void StartupModel::RequestImages(Open* open) {
   const ExecEvent& exec = open->evidence.exec;
   if (!open->executable_requested) {
     open->executable_requested = true;
-    std::string path = exec.filename;
+    ProbeRequest request;
+    request.file = exec.executable;
+    request.path = exec.filename;
+    const uint64_t headers = exec.at_phdr != 0 ? exec.at_phdr : exec.at_entry;
     for (const auto& mapping : open->evidence.mappings) {
-      if (mapping.value.file == exec.executable) path = mapping.value.path;
+      const MappingEvent& value = mapping.value;
+      const bool holds_headers = headers >= value.address && headers - value.address < value.size_bytes;
+      if (value.file.inode == 0 || !(value.file == exec.executable || holds_headers)) continue;
+      request.path = value.path;
+      if (holds_headers) request.mapped_file = value.file;
     }
-    RequestImage(*open, exec.executable, path, 0, 0, false);
+    RequestImage(*open, std::move(request));
   }
   if (exec.at_base == 0) {
     open->loader_requested = true;
@@ -316,14 +323,18 @@ void StartupModel::RequestImages(Open* open) {
     open->loader_requested = true;
     open->loader = value.file;
     open->loader_path = value.path;
-    RequestImage(*open, value.file, value.path, value.address, value.size_bytes, true);
-    return;
+    ProbeRequest request;
+    request.file = value.file;
+    request.path = value.path;
+    request.map_address = value.address;
+    request.map_size_bytes = value.size_bytes;
+    request.is_loader = true;
+    return RequestImage(*open, std::move(request));
   }
 }
 
-void StartupModel::RequestImage(const Open& open, const FileId& file, const std::string& path,
-                                uint64_t map_address, uint64_t map_bytes, bool is_loader) {
-  const auto known = images_.find(file);
+void StartupModel::RequestImage(const Open& open, ProbeRequest request) {
+  const auto known = images_.find(request.file);
   if (known != images_.end()) {
     // A file that could not be read may be readable now: this process is alive, the last one may not
     // have been.
@@ -334,38 +345,30 @@ void StartupModel::RequestImage(const Open& open, const FileId& file, const std:
     if (!unmarked && !failed) return;
   }
   if (requested_.size() >= options_.max_images) return;
-  if (!requested_.insert(file).second) return;
-  ProbeRequest request;
-  request.file = file;
-  request.path = path;
+  if (!requested_.insert(request.file).second) return;
   request.pid = open.evidence.pid;
   request.start_boottime_ns = open.evidence.start_boottime_ns;
   request.parent_pid = open.evidence.exec.parent_pid;
-  request.map_address = map_address;
-  request.map_size_bytes = map_bytes;
-  request.is_loader = is_loader;
   prober_->RequestImage(request);
 }
 
 void StartupModel::RequestLibrary(const Open& open, const MappingEvent& mapping) {
   const bool wanted = open.level >= Level::kObjects || open.loader_events;
   if (!wanted || mapping.file.inode == 0) return;
-  if ((mapping.prot & PROT_EXEC) == 0 || images_.contains(mapping.file)) return;
+  if ((mapping.prot & PROT_EXEC) == 0) return;
+  const auto known = images_.find(mapping.file);
+  if (known != images_.end() && known->second.facts->error.empty()) return;
   if (mapping.file == open.evidence.exec.executable || mapping.file == open.loader) return;
   // The interpreter is asked for as such.
   const uint64_t base = open.evidence.exec.at_base;
   if (!open.loader_requested && base != 0) return;
-  if (requested_.size() >= options_.max_images || !requested_.insert(mapping.file).second) return;
   ProbeRequest request;
   request.file = mapping.file;
   request.path = mapping.path;
-  request.pid = open.evidence.pid;
-  request.start_boottime_ns = open.evidence.start_boottime_ns;
-  request.parent_pid = open.evidence.exec.parent_pid;
   request.map_address = mapping.address;
   request.map_size_bytes = mapping.size_bytes;
   request.is_library = true;
-  prober_->RequestImage(request);
+  RequestImage(open, std::move(request));
 }
 
 void StartupModel::OnImage(const ImageEvent& image) {

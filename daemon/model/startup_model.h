@@ -125,8 +125,7 @@ class StartupModel {
   void Adopt(uint32_t pid, uint64_t since_ns, Evidence* evidence);
   void TakeTerms(Open* open) const;
   void RequestImages(Open* open);
-  void RequestImage(const Open& open, const FileId& file, const std::string& path,
-                    uint64_t map_address, uint64_t map_bytes, bool is_loader);
+  void RequestImage(const Open& open, ProbeRequest request);
   // Ends a startup at main when nothing but inference can show it and the evidence is there.
   void TryInferMain(OpenMap::iterator it);
   void ReachMain(OpenMap::iterator it, const End& end);

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "daemon/model/read_finder.h"
 
 namespace startscope {
 namespace {
@@ -80,11 +81,14 @@ void AccountStorage(const Evidence& evidence, const End& end, bool pages_known, 
   }
   if (waits_known) storage.wait_ns = wait_ns;
   if (pages_known) {
+    std::vector<FileId> mapped;
+    for (const MappedObject& object : startup->objects) mapped.push_back(object.file);
     std::map<FileId, uint64_t> pages;
     uint64_t total = 0;
     for (const auto& read : evidence.pages_read) {
       if (read.value.first_boottime_ns > end.boottime_ns) continue;
-      pages[read.value.file] += read.value.pages;
+      const std::optional<size_t> object = FindReadFile(mapped, read.value.file);
+      pages[object ? mapped[*object] : read.value.file] += read.value.pages;
       total += read.value.pages;
     }
     storage.pages = total;

@@ -6,12 +6,16 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/fsuid.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
+#include <fstream>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "daemon/base/errno_status.h"
@@ -37,6 +41,28 @@ class ScopedFileIdentity {
   const uid_t old_uid_;
 };
 
+// The numbers in our own memory map. nullopt: the file cannot be mapped.
+std::optional<FileId> IdAsMapped(int fd) {
+  constexpr size_t kBytes = 4096;
+  void* const address = mmap(nullptr, kBytes, PROT_READ, MAP_PRIVATE, fd, 0);
+  if (address == MAP_FAILED) return std::nullopt;
+  const std::string begin = absl::StrCat(absl::Hex(reinterpret_cast<uintptr_t>(address)), "-");
+  std::ifstream maps("/proc/self/maps");
+  std::string line;
+  std::optional<FileId> id;
+  while (!id && std::getline(maps, line)) {
+    if (line.compare(0, begin.size(), begin) != 0) continue;
+    unsigned major_number = 0;
+    unsigned minor_number = 0;
+    unsigned long inode = 0;
+    if (std::sscanf(line.c_str(), "%*s %*s %*s %x:%x %lu", &major_number, &minor_number, &inode) == 3) {
+      id = FileId{major_number, minor_number, inode};
+    }
+  }
+  munmap(address, kBytes);
+  return id;
+}
+
 // Looks at what an O_PATH descriptor names and, if it is a regular file, opens it for reading.
 absl::StatusOr<OpenedFile> Reopen(const UniqueFd& handle, const std::string& path) {
   struct stat status{};
@@ -45,12 +71,13 @@ absl::StatusOr<OpenedFile> Reopen(const UniqueFd& handle, const std::string& pat
     return absl::InvalidArgumentError(absl::StrCat(path, ": not a regular file"));
   }
   OpenedFile file;
-  file.id = {major(status.st_dev), minor(status.st_dev), status.st_ino};
   file.fd.Reset(
       open(absl::StrCat("/proc/self/fd/", handle.get()).c_str(), O_RDONLY | O_CLOEXEC));
   if (!file.fd.valid()) {
     return ErrnoStatus(errno, path, "it cannot be read, so its marks are unknown");
   }
+  file.id = IdAsMapped(file.fd.get())
+                .value_or(FileId{major(status.st_dev), minor(status.st_dev), status.st_ino});
   return file;
 }
 
@@ -61,11 +88,13 @@ absl::StatusOr<OpenedFile> OpenRegular(const std::string& path) {
 }
 
 absl::StatusOr<OpenedFile> Checked(absl::StatusOr<OpenedFile> file, const std::string& path,
-                                   const FileId& expected) {
-  if (file.ok() && file->id != expected) {
+                                   const ExpectedFile& expected) {
+  if (!file.ok()) return file;
+  if (file->id != expected.executed && file->id != expected.mapped) {
     return absl::FailedPreconditionError(
         absl::StrCat(path, ": is now another file than the one that was executed"));
   }
+  file->id = expected.executed;
   return file;
 }
 
@@ -100,7 +129,7 @@ absl::StatusOr<OpenedFile> OpenBelow(const UniqueFd& root, const std::string& pa
 }
 
 absl::StatusOr<OpenedFile> OpenExecutableOf(uint32_t pid, const UniqueFd& root,
-                                            const std::string& path, const FileId& expected) {
+                                            const std::string& path, const ExpectedFile& expected) {
   const std::string link = absl::StrCat("/proc/", pid, "/exe");
   absl::StatusOr<OpenedFile> file = Checked(OpenRegular(link), link, expected);
   if (file.ok()) return file;
@@ -108,7 +137,7 @@ absl::StatusOr<OpenedFile> OpenExecutableOf(uint32_t pid, const UniqueFd& root,
 }
 
 absl::StatusOr<OpenedFile> OpenMapped(const UniqueFd& root, const std::string& path,
-                                      const FileId& expected) {
+                                      const ExpectedFile& expected) {
   if (path.empty() || path[0] != '/') {
     return absl::NotFoundError("the process was gone before its file was opened");
   }

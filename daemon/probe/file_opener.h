@@ -18,6 +18,7 @@ namespace startscope {
 
 struct OpenedFile {
   UniqueFd fd;
+  // As the kernel tells of mappings of this file, which is not what stat() says on overlay and btrfs.
   FileId id;
 };
 
@@ -40,12 +41,20 @@ absl::StatusOr<UniqueFd> OpenRootOf(uint32_t pid);
 // Opens `path` below `root`, links included: nothing leads out of it.
 absl::StatusOr<OpenedFile> OpenBelow(const UniqueFd& root, const std::string& path);
 
-// Opens the executable of a process, or a file that it has mapped, and checks that it is `expected`.
-// `root` is that of the process or of one that sees the same files; without it, ours is tried.
+// What a file that is opened must be: `executed`, or mapped as `mapped`. Before 6.8 the kernel tells of
+// an executable on overlay by overlay's own numbers, and of its mappings by those of the file below.
+struct ExpectedFile {
+  FileId executed;
+  FileId mapped;
+};
+
+// Opens the executable of a process, or a file that it has mapped, and checks that it is the expected
+// one, under whose `executed` it is then known. `root` is that of the process or of one that sees the
+// same files; without it, ours is tried.
 absl::StatusOr<OpenedFile> OpenExecutableOf(uint32_t pid, const UniqueFd& root,
-                                            const std::string& path, const FileId& expected);
+                                            const std::string& path, const ExpectedFile& expected);
 absl::StatusOr<OpenedFile> OpenMapped(const UniqueFd& root, const std::string& path,
-                                      const FileId& expected);
+                                      const ExpectedFile& expected);
 
 }  // namespace startscope
 

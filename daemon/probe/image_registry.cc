@@ -22,6 +22,8 @@ namespace {
 // A script's interpreter may be a script; the kernel follows five levels (fs/exec.c).
 constexpr int kMaxInterpreters = 5;
 constexpr absl::Duration kModificationCheck = absl::Milliseconds(200);
+constexpr size_t kMaxRecentRoots = 16;
+constexpr uint64_t kRootHeldNs = 1'000'000'000;
 
 }  // namespace
 
@@ -54,8 +56,26 @@ void ImageRegistry::ResolverLoop() {
       absl::MutexLock lock(&mutex_);
       ForgetModifiedFiles();
     }
+    const uint64_t now = BoottimeNs();
+    recent_roots_.remove_if(
+        [now](const RecentRoot& one) { return one.opened_boottime_ns + kRootHeldNs <= now; });
     if (request) std::visit([this](const auto& one) { Resolve(one); }, *request);
   }
+}
+
+const UniqueFd& ImageRegistry::RootOf(uint32_t pid, uint32_t parent_pid) {
+  static const UniqueFd none;
+  for (const uint32_t process : {pid, parent_pid}) {
+    for (const RecentRoot& recent : recent_roots_) {
+      if (recent.pid == process) return recent.root;
+    }
+    absl::StatusOr<UniqueFd> root = OpenRootOf(process);
+    if (!root.ok()) continue;
+    if (recent_roots_.size() >= kMaxRecentRoots) recent_roots_.pop_back();
+    recent_roots_.push_front({process, BoottimeNs(), *std::move(root)});
+    return recent_roots_.front().root;
+  }
+  return none;
 }
 
 void ImageRegistry::Resolve(const ProbeRequest& request) {
@@ -68,19 +88,12 @@ void ImageRegistry::Resolve(const ProbeRequest& request) {
       return Publish(*known->second);
     }
   }
-  // A short-lived process is gone at any moment: its root, once open, stays. Its parent's often is the
-  // same.
-  UniqueFd root;
-  for (const uint32_t pid : {request.pid, request.parent_pid}) {
-    absl::StatusOr<UniqueFd> opened = OpenRootOf(pid);
-    if (!opened.ok()) continue;
-    root = *std::move(opened);
-    break;
-  }
+  // A short-lived process is gone at any moment: its root, once open, stays.
+  const UniqueFd& root = RootOf(request.pid, request.parent_pid);
   absl::StatusOr<OpenedFile> file =
       request.map_address == 0
-          ? OpenExecutableOf(request.pid, root, request.path, request.file)
-          : OpenMapped(root, request.path, request.file);
+          ? OpenExecutableOf(request.pid, root, request.path, {request.file, request.mapped_file})
+          : OpenMapped(root, request.path, {request.file, request.file});
   if (!file.ok()) return PublishFailure(request, file.status());
   std::string loader_path;
   {
@@ -108,12 +121,9 @@ void ImageRegistry::Resolve(const SymbolRequest& request) {
     const auto known = images_.find(request.file);
     if (known != images_.end()) fd.Reset(fcntl(known->second->fd.get(), F_DUPFD_CLOEXEC, 0));
   }
-  for (const uint32_t pid : {request.pid, request.parent_pid}) {
-    if (fd.valid()) break;
-    absl::StatusOr<UniqueFd> root = OpenRootOf(pid);
-    const UniqueFd none;
-    absl::StatusOr<OpenedFile> file =
-        OpenMapped(root.ok() ? *root : none, request.path, request.file);
+  if (!fd.valid()) {
+    absl::StatusOr<OpenedFile> file = OpenMapped(RootOf(request.pid, request.parent_pid),
+                                                 request.path, {request.file, request.file});
     if (file.ok()) fd = std::move(file->fd);
   }
   SymbolsEvent event;

@@ -91,6 +91,9 @@ class ImageRegistry {
   void ResolverLoop();
   void Resolve(const ProbeRequest& request);
   void Resolve(const SymbolRequest& request);
+  // The root directory of a process, or else of its parent, whose root often is the same; invalid: both
+  // are gone. Resolver thread only.
+  const UniqueFd& RootOf(uint32_t pid, uint32_t parent_pid);
   [[nodiscard]] uint32_t WantedKinds() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   [[nodiscard]] bool ShouldAttach(const Image& image) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   void ForgetModifiedFiles() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -113,6 +116,15 @@ class ImageRegistry {
   std::list<FileId> recency_ ABSL_GUARDED_BY(mutex_);  // the most recent first
   uint32_t next_number_ ABSL_GUARDED_BY(mutex_) = 1;
   WantedMarks wanted_ ABSL_GUARDED_BY(mutex_);
+
+  // Roots of processes met a moment ago: what is asked for next is below the same one, and the process
+  // may be gone by then. Held only so long, because an open root keeps a mount busy.
+  struct RecentRoot {
+    uint32_t pid = 0;
+    uint64_t opened_boottime_ns = 0;
+    UniqueFd root;
+  };
+  std::list<RecentRoot> recent_roots_;  // the resolver thread's; the most recent first
 
   UniqueFd inotify_;
   BoundedQueue<std::variant<ProbeRequest, SymbolRequest>> requests_;
