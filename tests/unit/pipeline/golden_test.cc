@@ -3,7 +3,8 @@
 
 // Recorded bytes in, startups out: each tests/data/NAME.rec is replayed through decode, order and model
 // and compared with tests/data/NAME.golden. With STARTSCOPE_UPDATE_GOLDEN set, the golden files are
-// written instead, and every test fails so that this cannot pass for a test run.
+// written instead, and every test fails so that this cannot pass for a test run. The recordings are made by
+// tests/integration/make_recordings.py.
 
 #include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
