@@ -148,6 +148,10 @@ def check_startup(case, startup):
         if None not in parts:
             case.assertEqual(sum(parts), number(phase, "duration_ns"))
         case.assertNotEqual(phase["begin_source"], "BOUNDARY_SOURCE_UNSPECIFIED", phase)
+        case.assertEqual(sum(number(b, "duration_ns") for b in phase["blame"]),
+                         number(phase, "duration_ns"), "the reasons of " + phase["phase"])
+    case.assertEqual(sum(number(b, "duration_ns") for b in startup["blame"]), total,
+                     "the reasons of the startup")
     case.assertEqual(offset, total, "phase durations must sum to total_ns")
     case.assertEqual(len({p["phase"] for p in phases}), len(phases), "a phase is listed twice")
     faults = startup["faults"]
@@ -162,11 +166,23 @@ def check_startup(case, startup):
             for o in startup["objects"]:
                 by_segment = sum(number(s, kind + "_faults") for s in o.get("segments", []))
                 case.assertEqual(by_segment, number(o, kind + "_faults"), o["path"])
+                for segment in o.get("segments", []):
+                    check_segment(case, o, segment)
         lost = any(d["kind"] in ("DEGRADATION_KIND_RECORDS_LOST", "DEGRADATION_KIND_INCONSISTENT")
                    for d in startup.get("degradations", []))
         kernel = number(faults, "kernel_" + kind)
         if kernel is not None and not lost:
             case.assertEqual(number(faults, kind), kernel, f"{kind} faults as the kernel counts")
+
+
+def check_segment(case, owner, segment):
+    """The rules that hold for a segment of an object."""
+    by_access = sum(number(segment, access + "_faults") for access in ("read", "write", "fetch"))
+    faults = number(segment, "minor_faults") + number(segment, "major_faults")
+    case.assertLessEqual(by_access, faults, (owner["path"], segment))
+    for field in ("pages_touched", "pages_dirtied"):
+        if number(segment, field) is not None:
+            case.assertLessEqual(number(segment, field), faults, (owner["path"], segment))
 
 
 def phase_of(startup, name):
