@@ -271,12 +271,15 @@ TimeSources SourcesFor(const Evidence& evidence, const BuildOptions& options) {
 
 }  // namespace
 
+std::string StartupIdOf(const Evidence& evidence) {
+  return absl::StrCat(evidence.pid, "-", evidence.start_boottime_ns, "-", evidence.exec.exec_id);
+}
+
 Startup DescribeStartup(const Evidence& evidence, const StartupImages& images,
                         const BuildOptions& options) {
   Startup startup;
   const ExecEvent& exec = evidence.exec;
-  startup.startup_id =
-      absl::StrCat(evidence.pid, "-", evidence.start_boottime_ns, "-", exec.exec_id);
+  startup.startup_id = StartupIdOf(evidence);
   startup.begin_boottime_ns = exec.begin_boottime_ns;
   startup.level = options.level;
   startup.precision = options.precision;

@@ -4,6 +4,8 @@
 #ifndef STARTSCOPE_DAEMON_MODEL_STARTUP_BUILDER_H_
 #define STARTSCOPE_DAEMON_MODEL_STARTUP_BUILDER_H_
 
+#include <string>
+
 #include "daemon/model/evidence.h"
 #include "daemon/model/startup.h"
 
@@ -24,6 +26,8 @@ struct BuildOptions {
   size_t max_files = 256;
   size_t max_searches = 1024;
 };
+
+std::string StartupIdOf(const Evidence& evidence);
 
 // Identity and runtime: what is known of a startup when it begins.
 Startup DescribeStartup(const Evidence& evidence, const StartupImages& images,

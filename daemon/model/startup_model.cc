@@ -393,6 +393,7 @@ void StartupModel::OnImage(const ImageEvent& image) {
     for (const uint32_t pid : waiting) TryInferMain(open_.find(pid));
   }
   for (Finishing& finishing : finishing_) finishing.facts_awaited.erase(file);
+  for (PendingActivity& pending : pending_activities_) pending.facts_awaited.erase(file);
   ProceedAll(0);
 }
 
@@ -521,23 +522,41 @@ void StartupModel::TellActivity(const Open& open, LoaderActivity activity) {
   const Startup startup = DescribeStartup(open.evidence, ImagesOf(open), OptionsOf(open));
   activity.startup_id = startup.startup_id;
   activity.process = startup.process;
-  for (MappedObject& object : activity.objects) {
-    if (const ImageFacts* facts = ImagesOf(open).FactsOf(object.file)) {
-      object.build_id = facts->build_id;
-      object.soname = facts->soname;
-    }
+  PendingActivity pending;
+  pending.watches = open.watches;
+  pending.deadline_ns = now_ns_ + options_.facts_patience_ns;
+  for (const MappedObject& object : activity.objects) {
+    if (requested_.contains(object.file)) pending.facts_awaited.insert(object.file);
   }
-  // It comes after the startup that it is about.
-  for (Finishing& finishing : finishing_) {
-    const Evidence& other = finishing.open->evidence;
-    if (finishing.reached || other.pid != open.evidence.pid ||
-        other.start_boottime_ns != open.evidence.start_boottime_ns) {
+  pending.activity = std::move(activity);
+  pending_activities_.push_back(std::move(pending));
+  ProceedActivities(0);
+}
+
+void StartupModel::ProceedActivities(WatchMask of_watches) {
+  // What happened in a process is told in order, the startup first.
+  std::set<std::string> held;
+  for (const Finishing& finishing : finishing_) {
+    if (!finishing.reached) held.insert(finishing.startup_id);
+  }
+  for (auto it = pending_activities_.begin(); it != pending_activities_.end();) {
+    const bool ready = it->facts_awaited.empty() || it->deadline_ns <= now_ns_ ||
+                       (it->watches & of_watches) != 0;
+    LoaderActivity& activity = it->activity;
+    if (!ready || held.contains(activity.startup_id)) {
+      held.insert(activity.startup_id);
+      ++it;
       continue;
     }
-    finishing.afterwards.emplace_back(open.watches, std::move(activity));
-    return;
+    for (MappedObject& object : activity.objects) {
+      const auto known = images_.find(object.file);
+      if (known == images_.end() || !known->second.facts->error.empty()) continue;
+      object.build_id = known->second.facts->build_id;
+      object.soname = known->second.facts->soname;
+    }
+    listener_->OnLoaderActivity(it->watches, activity);
+    it = pending_activities_.erase(it);
   }
-  listener_->OnLoaderActivity(open.watches, activity);
 }
 
 std::set<FileId> StartupModel::AwaitedBy(const Open& open) const {
@@ -559,6 +578,7 @@ void StartupModel::Finish(std::shared_ptr<Open> open, const End& end, WatchMask 
   finishing.watches = watches;
   finishing.reached = reached;
   finishing.deadline_ns = now_ns_ + options_.facts_patience_ns;
+  finishing.startup_id = StartupIdOf(finishing.open->evidence);
   const bool at_once = options_.facts_patience_ns == 0;
   if (!Proceed(&finishing, at_once)) finishing_.push_back(std::move(finishing));
 }
@@ -616,9 +636,6 @@ void StartupModel::Deliver(const Finishing& finishing) {
     listener_->OnPhaseFinished(finishing.watches, *finishing.startup, slice);
   }
   listener_->OnFinished(finishing.watches, finishing.startup);
-  for (const auto& [watches, activity] : finishing.afterwards) {
-    listener_->OnLoaderActivity(watches, activity);
-  }
 }
 
 void StartupModel::ProceedAll(WatchMask of_watches) {
@@ -626,6 +643,7 @@ void StartupModel::ProceedAll(WatchMask of_watches) {
     const bool at_once = it->deadline_ns <= now_ns_ || (it->watches & of_watches) != 0;
     it = Proceed(&*it, at_once) ? finishing_.erase(it) : std::next(it);
   }
+  ProceedActivities(of_watches);
 }
 
 void StartupModel::ClearWatch(int slot) {

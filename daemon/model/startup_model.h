@@ -96,6 +96,7 @@ class StartupModel {
   // A startup that is over, and waits for what is still to be learnt of its files.
   struct Finishing {
     std::shared_ptr<Open> open;
+    std::string startup_id;
     End end;
     WatchMask watches = 0;
     std::optional<MilestoneKind> reached;  // it goes on; otherwise this is its last
@@ -103,8 +104,13 @@ class StartupModel {
     std::set<FileId> facts_awaited;
     std::set<FileId> symbols_awaited;
     std::shared_ptr<Startup> startup;  // once built
-    // What its loader did meanwhile.
-    std::vector<std::pair<WatchMask, LoaderActivity>> afterwards;
+  };
+  // A loader activity that waits likewise.
+  struct PendingActivity {
+    LoaderActivity activity;
+    WatchMask watches = 0;
+    uint64_t deadline_ns = 0;
+    std::set<FileId> facts_awaited;
   };
   using OpenMap = absl::flat_hash_map<uint32_t, std::unique_ptr<Open>>;
 
@@ -146,6 +152,7 @@ class StartupModel {
   // Goes on watching the loader of a process whose startup is over.
   void WatchLoader(const Open& over, const End& end);
   void TellActivity(const Open& open, LoaderActivity activity);
+  void ProceedActivities(WatchMask of_watches);
   [[nodiscard]] StartupImages ImagesOf(const Open& open) const;
   [[nodiscard]] bool MainIsMarked(const Open& open) const;
 
@@ -156,6 +163,7 @@ class StartupModel {
   OpenMap open_;
   ImageMap images_;
   std::list<Finishing> finishing_;
+  std::list<PendingActivity> pending_activities_;
   size_t kept_records_ = 0;
   absl::flat_hash_set<FileId> requested_;  // asked for, not answered
   struct Waiting {
