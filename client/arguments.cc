@@ -15,6 +15,7 @@ namespace startscope {
 namespace {
 
 constexpr double kMaxDeadlineS = 3600;
+constexpr uint32_t kMaxTimeline = 262144;
 constexpr size_t kHelpColumn = 34;
 
 constexpr char kMainFooter[] =
@@ -35,6 +36,8 @@ constexpr char kRunFooter[] =
     "Examples:\n"
     "  startscope run -- python3 -c pass\n"
     "  startscope run -n 100 --level phases -- ./hello\n"
+    "  startscope run --cold -- git --version what the disk has to do with it\n"
+    "  startscope run --timeline -- ls        every page fault, with its function\n"
     "  startscope run --format json --output start.json -- make -v\n"
     "\n"
     "Text goes to stderr after the command's own output. With --format json stdout is pure data "
@@ -76,12 +79,13 @@ void AddCommon(CLI::App& app, CommonOptions& options) {
 void AddMeasure(CLI::App& app, MeasureOptions& options) {
   using namespace startscope::v1;  // NOLINT: enumerators
   app.add_option("--level", options.level,
-                 "How much to measure: phases, or objects (with the faults of each library)")
+                 "How much to measure: phases, objects (with the faults of each library), or pages "
+                 "(every fault and mapping)")
       ->transform(Choice<Level>({{"phases", LEVEL_PHASES},
                                  {"objects", LEVEL_OBJECTS},
                                  {"pages", LEVEL_PAGES},
                                  {"functions", LEVEL_FUNCTIONS}}))
-      ->option_text("phases|objects");
+      ->option_text("phases|objects|pages");
   app.add_option("--precision", options.precision,
                  "exact, or unperturbed: no breakpoints in the program, fault counts untouched")
       ->transform(
@@ -94,6 +98,25 @@ void AddMeasure(CLI::App& app, MeasureOptions& options) {
                  "Give up on a startup after so many seconds (default 60)")
       ->check(CLI::Range(0.001, kMaxDeadlineS))
       ->option_text("SECONDS");
+  app.add_flag("--waits", options.waits,
+               "Every wait with its reason: storage, or other (hooks all context switches)");
+  app.add_flag("--syscalls", options.syscalls,
+               "System calls and searches for missing files (hooks all system calls)");
+  app.add_flag("--samples", options.samples,
+               "Clock samples: time in CPUID trapped by a hypervisor (20,000 interrupts a second)");
+  app.add_flag("--loader-events", options.loader_events,
+               "Also what is loaded after the startup: dlopen, plug-ins");
+  app.add_flag("--timeline", options.timeline,
+               "Print every fault, mapping and mark in order (implies --level pages)");
+  app.add_option("--timeline-limit", options.timeline_limit,
+                 "At most so many entries of it (default and most: 262144)")
+      ->check(CLI::Range(uint32_t{1}, kMaxTimeline))
+      ->option_text("N");
+}
+
+// What some options mean for others.
+void Imply(MeasureOptions& options) {
+  if (options.timeline || options.timeline_limit) options.level = startscope::v1::LEVEL_PAGES;
 }
 
 struct FilterValues {
@@ -186,6 +209,10 @@ std::variant<ParsedCommand, ParseStop> ParseArguments(const std::vector<std::str
       ->option_text("FILE");
   run_app->add_flag("--show-output", run.show_output,
                     "With -n: do not discard the command's output");
+  run_app->add_flag("--cold", run.cold,
+                    "Take the files it will load out of memory before each run (implies --waits)");
+  run_app->add_flag("--drop-caches", run.drop_caches,
+                    "The same with every file of the machine: slows everyone down (root)");
   AddCommon(*run_app, common);
   run_app->prefix_command();
 
@@ -221,6 +248,8 @@ std::variant<ParsedCommand, ParseStop> ParseArguments(const std::vector<std::str
   CLI::App* show_app = app.add_subcommand("show", "Show one recent startup in full");
   SetUp(*show_app, "");
   show_app->add_option("ID", show.id, "Id from list, its unique begin, or 'last'")->required();
+  show_app->add_flag("--timeline", show.timeline, "Every fault, mapping and mark (of level pages)");
+  show_app->add_flag("--pages", show.pages, "Every page that faulted, in order (of level pages)");
   AddCommon(*show_app, common);
 
   StatusOptions status;
@@ -253,7 +282,10 @@ std::variant<ParsedCommand, ParseStop> ParseArguments(const std::vector<std::str
   watch_filter.Fill(watch.filter);
   list_filter.Fill(list.filter);
   run.common = watch.common = list.common = show.common = status.common = common;
+  Imply(run.measure);
+  Imply(watch.measure);
   if (run_app->parsed()) {
+    run.measure.waits |= run.cold || run.drop_caches;
     run.command = run_app->remaining();
     if (!run.command.empty() && run.command.front().size() > 1 && run.command.front()[0] == '-') {
       return UsageError("unknown option " + run.command.front(), "run");

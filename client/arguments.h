@@ -30,6 +30,13 @@ struct MeasureOptions {
   startscope::v1::Precision precision = startscope::v1::PRECISION_EXACT;
   startscope::v1::Until until = startscope::v1::UNTIL_MAIN;
   std::optional<double> deadline_s;
+  bool waits = false;
+  bool syscalls = false;
+  bool samples = false;
+  bool loader_events = false;
+  // Print the timeline; without it, text shows what is in it only in sum.
+  bool timeline = false;
+  std::optional<uint32_t> timeline_limit;
 };
 
 struct RunOptions {
@@ -39,6 +46,9 @@ struct RunOptions {
   // Empty: stdout for data, stderr for text.
   std::string output_file;
   bool show_output = false;
+  // Take the files that the command loads out of the page cache before each run; or everything.
+  bool cold = false;
+  bool drop_caches = false;
   std::vector<std::string> command;
 };
 
@@ -62,6 +72,8 @@ struct ShowOptions {
   CommonOptions common;
   // A whole id, the unique begin of one, or "last".
   std::string id;
+  bool timeline = false;
+  bool pages = false;
 };
 
 struct StatusOptions {

@@ -20,4 +20,8 @@ absl::StatusOr<std::string> ToJsonLine(const google::protobuf::Message& message)
   return json + "\n";
 }
 
+std::string WrapJson(const std::string& key, const std::string& line) {
+  return absl::StrCat("{\"", key, "\":", line.substr(0, line.find_last_not_of('\n') + 1), "}\n");
+}
+
 }  // namespace startscope

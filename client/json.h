@@ -15,6 +15,9 @@ namespace startscope {
 // Fields without presence are printed even when 0; `optional` ones only when set.
 [[nodiscard]] absl::StatusOr<std::string> ToJsonLine(const google::protobuf::Message& message);
 
+// {"KEY":…} around such a line: for what is not a startup among lines that are.
+[[nodiscard]] std::string WrapJson(const std::string& key, const std::string& line);
+
 }  // namespace startscope
 
 #endif  // STARTSCOPE_CLIENT_JSON_H_

@@ -21,12 +21,16 @@
 #include "client/commands/watch_request.h"
 #include "client/connection.h"
 #include "client/json.h"
+#include "client/load_set.h"
 #include "client/output_sink.h"
+#include "client/page_cache.h"
 #include "client/render/text_run_summary.h"
 #include "client/render/text_startup.h"
+#include "client/render/text_timeline.h"
 #include "client/render/units.h"
 #include "client/run_collector.h"
 #include "client/signal_guard.h"
+#include "client/timeline_assembler.h"
 #include "client/watch_stream.h"
 
 namespace startscope {
@@ -43,6 +47,8 @@ constexpr absl::Duration kLongestGrace = absl::Seconds(10);
 // A process that reached main may have executed another program afterwards: nothing says that no
 // more will follow but silence for longer than the daemon collects before it delivers.
 constexpr absl::Duration kExecChainSettle = absl::Milliseconds(250);
+// The daemon tells what was loaded late once it knows the libraries, at most half a second later.
+constexpr absl::Duration kLoaderSettle = absl::Milliseconds(700);
 // The kernel's fixed inode of the initial pid namespace.
 constexpr ino_t kInitialPidNamespace = 0xEFFFFFFC;
 
@@ -79,6 +85,7 @@ class RunSession {
         child = PrepareChild();
         if (!child.ok()) return Fail(child.status());
       }
+      if (const absl::Status evicted = MakeCold(); !evicted.ok()) return Fail(evicted);
       if (const int error_number = (*child)->Release(); error_number != 0) {
         const Failure failure = ExecFailure(command_.exec_path, error_number);
         PrintError(std::string(failure.status.message()));
@@ -116,8 +123,9 @@ class RunSession {
   [[nodiscard]] startscope::v1::WatchStartupsRequest Request(pid_t first_pid) const {
     startscope::v1::WatchStartupsRequest request = WatchRequest(options_.measure);
     if (request.level() == startscope::v1::LEVEL_UNSPECIFIED) {
-      // A summary over runs shows no objects, so it need not pay for them.
-      request.set_level(options_.runs > 1 && !json() ? startscope::v1::LEVEL_PHASES
+      // A summary over runs shows no objects, so it need not pay for them; what cold runs map is evicted
+      // before the next.
+      request.set_level(options_.runs > 1 && !json() && !options_.cold ? startscope::v1::LEVEL_PHASES
                                                      : startscope::v1::LEVEL_OBJECTS);
     }
     for (const std::string& image : command_.images) request.add_prepare_executables(image);
@@ -128,6 +136,20 @@ class RunSession {
       request.set_descendants_of_caller(true);
     }
     return request;
+  }
+
+  // Takes what the command will load out of memory, if that was asked for. Last before it runs: the
+  // daemon has read the files by now.
+  absl::Status MakeCold() {
+    if (options_.drop_caches) return DropAllCaches();
+    if (!options_.cold) return absl::OkStatus();
+    if (load_set_.empty()) load_set_ = FilesToLoad(command_);
+    std::vector<std::string> notes = DescribeEvictions(EvictFromPageCache(load_set_));
+    if (notes != eviction_notes_) {
+      for (const std::string& note : notes) PrintError("--cold: " + note);
+      eviction_notes_ = std::move(notes);
+    }
+    return absl::OkStatus();
   }
 
   // Waits for any of the stream, the signals and `child_fd` (-1: none); true when the child is
@@ -187,9 +209,12 @@ class RunSession {
     last_arrival_ = std::max(last_arrival_, ended_at_);
     while (!stream_failure_.has_value()) {
       const auto completeness = collector_.completeness();
-      if (completeness == RunCollector::Completeness::kComplete) return;
+      const bool complete = completeness == RunCollector::Completeness::kComplete;
+      if (complete && !options_.measure.loader_events) return;
       const absl::Duration patience =
-          completeness == RunCollector::Completeness::kPlausible ? kExecChainSettle : kGrace;
+          completeness == RunCollector::Completeness::kMissing ? kGrace
+          : complete                                           ? kLoaderSettle
+                                                               : kExecChainSettle;
       const absl::Time deadline =
           std::min(std::max(last_arrival_, ended_at_) + patience, ended_at_ + kLongestGrace);
       if (absl::Now() >= deadline) return;
@@ -215,6 +240,12 @@ class RunSession {
           armed_ = true;
           *armed_degradations_.mutable_degradations() = message.armed().degradations();
           break;
+        case WatchStartupsResponse::kTimelineChunk:
+          timelines_.Add(std::move(*message.mutable_timeline_chunk()));
+          break;
+        case WatchStartupsResponse::kLoaderEvent:
+          HandleLoaderEvent(message);
+          break;
         case WatchStartupsResponse::kStartupFinished:
           HandleStartup(std::move(*message.mutable_startup_finished()));
           break;
@@ -230,6 +261,14 @@ class RunSession {
   void HandleStartup(Startup startup) {
     // The process was made long before it was released: its age says nothing of the command.
     startup.clear_spawn_ns();
+    timelines_.Complete(&startup);
+    if (options_.cold) {
+      for (const std::string& file : FilesMapped(startup)) {
+        if (std::find(load_set_.begin(), load_set_.end(), file) == load_set_.end()) {
+          load_set_.push_back(file);  // for the next run
+        }
+      }
+    }
     const absl::StatusOr<std::string> line = json() ? ToJsonLine(startup) : std::string();
     if (options_.runs > 1) {
       // Thousands of runs are kept for the summary, which needs none of these.
@@ -240,6 +279,18 @@ class RunSession {
     last_arrival_ = absl::Now();
     const absl::Status written = line.ok() ? out_.Write(*line) : line.status();
     if (write_status_.ok()) write_status_ = written;
+  }
+
+  void HandleLoaderEvent(const WatchStartupsResponse& message) {
+    last_arrival_ = absl::Now();
+    if (json()) {
+      const absl::StatusOr<std::string> text = ToJsonLine(message.loader_event());
+      const absl::Status written =
+          text.ok() ? out_.Write(WrapJson("loader_event", *text)) : text.status();
+      if (write_status_.ok()) write_status_ = written;
+    } else if (options_.runs == 1) {
+      loader_events_.push_back(message.loader_event());
+    }
   }
 
   int Report() {
@@ -273,8 +324,10 @@ class RunSession {
       for (const Startup& startup : run.startups) {
         if (&startup != &run.startups.front()) text += "\n";
         text += RenderStartup(startup, style, false);
+        if (options_.measure.timeline) text += RenderTimeline(startup, style);
       }
     }
+    for (const auto& event : loader_events_) text += RenderLoaderEvent(event, style);
     return text;
   }
 
@@ -307,6 +360,10 @@ class RunSession {
   bool armed_ = false;
   std::optional<Failure> stream_failure_;
   std::vector<std::string> losses_;
+  TimelineAssembler timelines_;
+  std::vector<startscope::v1::LoaderEvent> loader_events_;
+  std::vector<std::string> load_set_;  // with --cold: what to evict
+  std::vector<std::string> eviction_notes_;
   absl::Status write_status_;
   int interrupted_by_ = 0;
   absl::Time ended_at_ = absl::InfinitePast();

@@ -18,6 +18,7 @@
 #include "client/output_sink.h"
 #include "client/render/text_sanitizer.h"
 #include "client/render/text_startup.h"
+#include "client/render/text_timeline.h"
 
 namespace startscope {
 namespace {
@@ -117,8 +118,15 @@ int ShowCommand(const ShowOptions& options) {
     const absl::StatusOr<std::string> line = ToJsonLine(startup);
     written = line.ok() ? out.Write(*line) : line.status();
   } else {
-    written =
-        out.Write(RenderStartup(startup, DetectTerminal(out.fd(), options.common.color), true));
+    const TerminalStyle style = DetectTerminal(out.fd(), options.common.color);
+    std::string text = RenderStartup(startup, style, true);
+    if (options.timeline) text += RenderTimeline(startup, style);
+    if (options.pages) text += RenderPages(startup, style);
+    const bool wanted_more = options.timeline || options.pages;
+    if (wanted_more && startup.level() < startscope::v1::LEVEL_PAGES) {
+      PrintError("this startup was not measured at level pages: there is no more of it");
+    }
+    written = out.Write(text);
   }
   if (written.ok()) return kExitOk;
   PrintError(std::string(written.message()));

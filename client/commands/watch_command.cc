@@ -18,9 +18,11 @@
 #include "client/json.h"
 #include "client/output_sink.h"
 #include "client/render/text_startup.h"
+#include "client/render/text_timeline.h"
 #include "client/render/units.h"
 #include "client/render/watch_line.h"
 #include "client/signal_guard.h"
+#include "client/timeline_assembler.h"
 #include "client/watch_stream.h"
 
 namespace startscope {
@@ -69,18 +71,25 @@ class WatchSession {
     return static_cast<int>(std::clamp<int64_t>(left, 0, INT_MAX));
   }
 
-  void Handle(const WatchStream::Event& event) {
+  void Handle(WatchStream::Event& event) {
     if (const auto* status = std::get_if<grpc::Status>(&event)) {
       HandleEnd(*status);
       return;
     }
-    const auto& message = std::get<WatchStartupsResponse>(event);
+    auto& message = std::get<WatchStartupsResponse>(event);
     switch (message.event_case()) {
       case WatchStartupsResponse::kArmed:
         HandleArmed(message.armed());
         break;
       case WatchStartupsResponse::kStartupFinished:
+        timelines_.Complete(message.mutable_startup_finished());
         HandleStartup(message.startup_finished());
+        break;
+      case WatchStartupsResponse::kTimelineChunk:
+        timelines_.Add(std::move(*message.mutable_timeline_chunk()));
+        break;
+      case WatchStartupsResponse::kLoaderEvent:
+        HandleLoaderEvent(message.loader_event());
         break;
       case WatchStartupsResponse::kRecordsLost:
         PrintError(DescribeLoss(message.records_lost()));
@@ -120,8 +129,10 @@ class WatchSession {
     if (options_.common.format == Format::kJson) {
       const absl::StatusOr<std::string> line = ToJsonLine(startup);
       CheckWritten(line.ok() ? out_.Write(*line) : line.status());
-    } else if (options_.verbose) {
-      CheckWritten(out_.Write(RenderStartup(startup, out_style_, true) + "\n"));
+    } else if (options_.verbose || options_.measure.timeline) {
+      std::string text = RenderStartup(startup, out_style_, true);
+      if (options_.measure.timeline) text += RenderTimeline(startup, out_style_);
+      CheckWritten(out_.Write(text + "\n"));
     } else {
       CheckWritten(out_.Write(WatchLine(startup, out_style_)));
     }
@@ -129,6 +140,15 @@ class WatchSession {
     if (options_.limit.has_value() && shown_ >= *options_.limit && !exit_code_.has_value()) {
       exit_code_ = kExitOk;
     }
+  }
+
+  void HandleLoaderEvent(const startscope::v1::LoaderEvent& event) {
+    if (options_.common.format == Format::kText) {
+      CheckWritten(out_.Write(RenderLoaderEvent(event, out_style_)));
+      return;
+    }
+    const absl::StatusOr<std::string> line = ToJsonLine(event);
+    CheckWritten(line.ok() ? out_.Write(WrapJson("loader_event", *line)) : line.status());
   }
 
   void CheckWritten(const absl::Status& status) {
@@ -153,6 +173,7 @@ class WatchSession {
   OutputSink out_;
   const TerminalStyle out_style_;
   const TerminalStyle err_style_;
+  TimelineAssembler timelines_;
   std::optional<int> exit_code_;
   std::optional<absl::Time> armed_at_;
   std::optional<absl::Time> end_;

@@ -21,6 +21,14 @@ startscope::v1::WatchStartupsRequest WatchRequest(const MeasureOptions& measure)
     request.mutable_deadline()->set_seconds(nanoseconds / 1'000'000'000);
     request.mutable_deadline()->set_nanos(static_cast<int32_t>(nanoseconds % 1'000'000'000));
   }
+  request.set_waits(measure.waits);
+  request.set_syscalls(measure.syscalls);
+  request.set_samples(measure.samples);
+  request.set_loader_events(measure.loader_events);
+  if (measure.level == startscope::v1::LEVEL_PAGES) {
+    request.set_stream_timeline(true);
+    request.set_timeline_limit(measure.timeline_limit.value_or(0));
+  }
   return request;
 }
 

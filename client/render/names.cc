@@ -78,6 +78,39 @@ constexpr Named<ProbeState> kProbeStates[] = {
     {PROBE_STATE_UNAVAILABLE, "unavailable"},
 };
 
+constexpr Named<TimeReason> kReasons[] = {
+    {TIME_REASON_RUNNING, "running"},
+    {TIME_REASON_MINOR_FAULT, "minor faults"},
+    {TIME_REASON_MAJOR_FAULT, "major faults"},
+    {TIME_REASON_KERNEL_EXEC, "kernel exec"},
+    {TIME_REASON_SYSCALL, "system calls"},
+    {TIME_REASON_RUN_QUEUE, "run queue"},
+    {TIME_REASON_THROTTLED, "CPU quota"},
+    {TIME_REASON_BLOCKED_IO, "storage"},
+    {TIME_REASON_BLOCKED_OTHER, "blocked"},
+    {TIME_REASON_CPUID_TRAP, "CPUID trap"},
+    {TIME_REASON_UNEXPLAINED, "unexplained"},
+};
+
+constexpr Named<StartTemperature> kTemperatures[] = {
+    {START_TEMPERATURE_WARM, "warm"},
+    {START_TEMPERATURE_PARTLY_COLD, "partly cold"},
+    {START_TEMPERATURE_COLD, "cold"},
+    {START_TEMPERATURE_NOT_WARM, "not warm"},
+};
+
+constexpr Named<MappingOperation> kOperations[] = {
+    {MAPPING_OPERATION_MMAP, "mmap"},   {MAPPING_OPERATION_MPROTECT, "mprotect"},
+    {MAPPING_OPERATION_MUNMAP, "munmap"}, {MAPPING_OPERATION_BRK, "brk"},
+    {MAPPING_OPERATION_MREMAP, "mremap"}, {MAPPING_OPERATION_EXEC, "mapped by exec"},
+};
+
+constexpr Named<WaitReason> kWaits[] = {
+    {WAIT_REASON_PREEMPTED, "preempted"},
+    {WAIT_REASON_IO, "waited for storage"},
+    {WAIT_REASON_OTHER, "blocked"},
+};
+
 constexpr Named<Libc> kLibcs[] = {
     {LIBC_GLIBC, "glibc"}, {LIBC_MUSL, "musl"},    {LIBC_NONE, "no libc"},
     {LIBC_UNKNOWN, ""},    {LIBC_UNSPECIFIED, ""},
@@ -144,6 +177,18 @@ std::string PhaseName(Phase phase) { return Lookup(kPhases, phase, "phase"); }
 std::string SourceName(BoundarySource source) { return Lookup(kSources, source, "source"); }
 std::string MilestoneName(MilestoneKind kind) { return Lookup(kMilestones, kind, "milestone"); }
 std::string LossStageName(LossStage stage) { return Lookup(kLossStages, stage, "stage"); }
+std::string ReasonName(TimeReason reason) { return Lookup(kReasons, reason, "reason"); }
+
+std::string TemperatureName(StartTemperature temperature) {
+  return Lookup(kTemperatures, temperature, "temperature");
+}
+
+std::string OperationName(MappingOperation operation) {
+  return Lookup(kOperations, operation, "operation");
+}
+
+std::string WaitName(WaitReason reason) { return Lookup(kWaits, reason, "wait"); }
+
 std::string ProbeStateName(ProbeState state) { return Lookup(kProbeStates, state, "state"); }
 
 std::string RuntimeName(const Runtime& runtime, bool utf8) {

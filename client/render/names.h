@@ -19,6 +19,10 @@ namespace startscope {
 [[nodiscard]] std::string MilestoneName(startscope::v1::MilestoneKind kind);
 [[nodiscard]] std::string LossStageName(startscope::v1::LossStage stage);
 [[nodiscard]] std::string ProbeStateName(startscope::v1::ProbeState state);
+[[nodiscard]] std::string ReasonName(startscope::v1::TimeReason reason);
+[[nodiscard]] std::string TemperatureName(startscope::v1::StartTemperature temperature);
+[[nodiscard]] std::string OperationName(startscope::v1::MappingOperation operation);
+[[nodiscard]] std::string WaitName(startscope::v1::WaitReason reason);
 // "glibc 2.36, dynamic, C/C++"; parts that are not known are left out.
 [[nodiscard]] std::string RuntimeName(const startscope::v1::Runtime& runtime, bool utf8);
 // "SIGSEGV" or "signal 64".

@@ -25,7 +25,9 @@ constexpr int kMinNameWidth = 14;
 constexpr int kMinWidthForCosts = 76;
 
 std::string ObjectName(const MappedObject& object, bool utf8) {
-  if (!object.path().empty()) return SanitizeText(object.path(), utf8);
+  if (!object.path().empty()) {
+    return SanitizeText(object.path(), utf8) + (object.deleted() ? " (deleted)" : "");
+  }
   if (!object.soname().empty()) return SanitizeText(object.soname(), utf8);
   switch (object.kind()) {
     case startscope::v1::OBJECT_KIND_STACK:
@@ -59,6 +61,8 @@ struct Row {
   Sum fault_ns{};
   Sum touched{};
   Sum mapped{};
+  Sum dirtied{};  // only files have such pages
+  Sum read{};
   // Absent for an object that has none, so the parts that exist are summed.
   bool has_relocation = false;
   uint64_t relocation_ns = 0;
@@ -71,6 +75,8 @@ struct Row {
     fault_ns.Add(object.has_fault_ns(), object.fault_ns());
     touched.Add(object.has_pages_touched(), object.pages_touched());
     mapped.Add(object.has_pages_mapped(), object.pages_mapped());
+    dirtied.Add(object.has_pages_dirtied() || object.inode() == 0, object.pages_dirtied());
+    read.Add(object.has_pages_read() || object.inode() == 0, object.pages_read());
     has_relocation = has_relocation || object.has_relocation_ns();
     relocation_ns += object.relocation_ns();
     has_constructors = has_constructors || object.has_constructor_ns();
@@ -107,6 +113,7 @@ std::string RenderObjectTable(const Startup& startup, const TerminalStyle& termi
     Row row{.name = "not attributed", .minor = unattributed.minor(), .major = unattributed.major()};
     row.fault_ns.Add(unattributed.has_fault_ns(), unattributed.fault_ns());
     row.touched.measured = row.mapped.measured = false;
+    row.dirtied.measured = row.read.measured = false;
     rows.push_back(std::move(row));
   }
   if (rows.empty()) return "";
@@ -117,10 +124,14 @@ std::string RenderObjectTable(const Startup& startup, const TerminalStyle& termi
   };
   const bool relocations = any([](const Row& row) { return row.has_relocation; });
   const bool constructors = any([](const Row& row) { return row.has_constructors; });
+  const bool dirtied = any([](const Row& row) { return row.dirtied.value > 0; });
+  const bool read = any([](const Row& row) { return row.read.value > 0; });
   std::vector<Column> columns = {{"object"},
                                  {"faults", Align::kRight},
                                  {"fault time", Align::kRight},
                                  {"pages touched", Align::kRight}};
+  if (dirtied) columns.push_back({"copied", Align::kRight});
+  if (read) columns.push_back({"read", Align::kRight});
   if (relocations) columns.push_back({"relocation", Align::kRight});
   if (constructors) columns.push_back({"constructors", Align::kRight});
 
@@ -135,6 +146,11 @@ std::string RenderObjectTable(const Startup& startup, const TerminalStyle& termi
                          row.major > 0 ? TextStyle::kWarning : TextStyle::kPlain);
       cells.emplace_back(time(row.fault_ns.measured, row.fault_ns.value));
       cells.emplace_back(Pages(row, glyphs));
+      const auto pages = [&](const Sum& sum) {
+        return sum.measured ? absl::StrCat(sum.value) : glyphs.unmeasured;
+      };
+      if (dirtied) cells.emplace_back(pages(row.dirtied));
+      if (read) cells.emplace_back(pages(row.read));
       if (relocations) cells.emplace_back(time(row.has_relocation, row.relocation_ns));
       if (constructors) cells.emplace_back(time(row.has_constructors, row.constructor_ns));
       table.AddRow(std::move(cells));

@@ -11,6 +11,7 @@
 #include "client/render/bars.h"
 #include "client/render/names.h"
 #include "client/render/table.h"
+#include "client/render/text_accounts.h"
 #include "client/render/text_sanitizer.h"
 #include "client/render/text_startup.h"
 #include "client/render/units.h"
@@ -173,6 +174,9 @@ std::string RenderRunSummary(const std::vector<std::vector<Startup>>& runs,
                     " ", terminal.glyphs.dot, " ", RuntimeName(first.runtime(), terminal.utf8), " ",
                     terminal.glyphs.dot, " ", FormatCount(same.size(), "run"), "\n");
     text += PhaseSpreads(same, terminal);
+    std::vector<const Startup*> startups;
+    for (const auto& [number, startup] : same) startups.push_back(startup);
+    text += RenderBlameSummary(startups, terminal);
     text += Extremes(same, terminal);
     text += Outcomes(same, runs.size(), terminal);
     text += Warnings(same, terminal);

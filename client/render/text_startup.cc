@@ -11,7 +11,9 @@
 #include "client/render/names.h"
 #include "client/render/object_table.h"
 #include "client/render/phase_table.h"
+#include "client/render/text_accounts.h"
 #include "client/render/text_sanitizer.h"
+#include "client/render/text_timeline.h"
 #include "client/render/units.h"
 
 namespace startscope {
@@ -219,9 +221,11 @@ std::string RenderStartup(const Startup& startup, const TerminalStyle& terminal,
   if (identity) text += Identity(startup, terminal);
   text += Script(startup, terminal);
   text += RenderPhaseTable(startup, terminal);
-  if (const std::string objects = RenderObjectTable(startup, terminal); !objects.empty()) {
-    text += objects;
-  }
+  text += RenderBlame(startup, terminal);
+  text += RenderObjectTable(startup, terminal);
+  text += RenderSlowFaults(startup, terminal);
+  text += RenderSyscalls(startup, terminal);
+  text += RenderStorage(startup, terminal);
   text += Milestones(startup, terminal);
   text += Boundaries(startup, terminal);
   text += Observer(startup, terminal);
