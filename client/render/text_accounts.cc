@@ -23,7 +23,8 @@ using startscope::v1::Startup;
 
 constexpr int kIndent = 2;
 constexpr int kMaxRows = 8;
-constexpr int kNameWidth = 48;
+constexpr int kMinNameWidth = 14;
+constexpr int kFigures = 24;  // the columns beside the names
 
 std::string BaseName(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
@@ -51,7 +52,7 @@ std::string FilesTable(const startscope::v1::StorageReads& storage, const Termin
         file.path().empty() ? absl::StrCat("inode ", file.inode(), " on ", file.device(),
                                            ", never mapped")
                             : SanitizeText(file.path(), terminal.utf8);
-    table.AddRow({CutLeft(name, std::max(kNameWidth, terminal.width - 24), glyphs.ellipsis),
+    table.AddRow({CutLeft(name, std::max(kMinNameWidth, terminal.width - kFigures), glyphs.ellipsis),
                   absl::StrCat(file.pages()), time(file.has_wait_ns(), file.wait_ns())});
   }
   if (rest > 0) table.AddRow({absl::StrCat(rest, " others"), absl::StrCat(rest_pages), ""});
@@ -91,7 +92,11 @@ std::string RenderStorage(const Startup& startup, const TerminalStyle& terminal)
     }
   }
   if (!startup.temperature_evidence().empty()) {
-    items.push_back(SanitizeText(startup.temperature_evidence(), terminal.utf8));
+    // "5 of 5 program files read from storage (git, libc.so.6, …)"
+    const std::string evidence = SanitizeText(startup.temperature_evidence(), terminal.utf8);
+    const size_t names = evidence.find(" (");
+    items.push_back(evidence.substr(0, names));
+    if (names != std::string::npos) items.push_back(evidence.substr(names + 1));
   }
   std::string text = RenderItems("storage", items, terminal);
   if (!warm) text += FilesTable(storage, terminal);

@@ -44,6 +44,38 @@ TEST(Arguments, RunTakesEverythingAfterTheDashes) {
   EXPECT_EQ(run.measure.until, startscope::v1::UNTIL_MAIN);
 }
 
+TEST(Arguments, WhatToMeasureBeyondTheLevel) {
+  const auto plain = Parsed<RunOptions>({"run", "--", "ls"}).measure;
+  EXPECT_FALSE(plain.waits || plain.syscalls || plain.samples || plain.loader_events ||
+               plain.timeline);
+  const auto all = Parsed<WatchOptions>(
+      {"watch", "--waits", "--syscalls", "--samples", "--loader-events"}).measure;
+  EXPECT_TRUE(all.waits && all.syscalls && all.samples && all.loader_events);
+  EXPECT_EQ(all.level, startscope::v1::LEVEL_PHASES);
+}
+
+TEST(Arguments, ATimelineIsOfLevelPages) {
+  EXPECT_EQ(Parsed<RunOptions>({"run", "--timeline", "--", "ls"}).measure.level,
+            startscope::v1::LEVEL_PAGES);
+  const auto limited = Parsed<WatchOptions>({"watch", "--timeline-limit", "7"}).measure;
+  EXPECT_EQ(limited.level, startscope::v1::LEVEL_PAGES);
+  EXPECT_EQ(limited.timeline_limit, 7u);
+  for (const char* bad : {"0", "262145", "-1", "many"}) {
+    const ParseStop stop = Stopped({"run", "--timeline-limit", bad, "--", "ls"});
+    EXPECT_EQ(stop.exit_code, kExitUsage);
+    EXPECT_THAT(stop.text, HasSubstr("--timeline-limit"));
+    EXPECT_THAT(stop.text, HasSubstr(bad));
+  }
+}
+
+TEST(Arguments, AColdRunWantsToKnowWhatItWaitsFor) {
+  const auto cold = Parsed<RunOptions>({"run", "--cold", "--", "ls"});
+  EXPECT_TRUE(cold.cold && cold.measure.waits);
+  EXPECT_FALSE(cold.drop_caches);
+  EXPECT_TRUE(Parsed<RunOptions>({"run", "--drop-caches", "--", "ls"}).measure.waits);
+  EXPECT_EQ(Stopped({"watch", "--cold"}).exit_code, kExitUsage);
+}
+
 TEST(Arguments, RunWorksWithoutTheDashes) {
   const auto run = Parsed<RunOptions>({"run", "--until", "exit", "ls", "-l", "-n", "5"});
   EXPECT_THAT(run.command, ElementsAre("ls", "-l", "-n", "5"));

@@ -13,6 +13,7 @@
 #include "client/render/display_width.h"
 #include "client/render/text_startup.h"
 #include "client/render/text_status.h"
+#include "client/render/text_timeline.h"
 #include "client/render/watch_line.h"
 #include "google/protobuf/text_format.h"
 
@@ -74,7 +75,7 @@ TEST_P(Golden, FitsEveryWidth) {
 INSTANTIATE_TEST_SUITE_P(Startups, Golden,
                          testing::Values("glibc_hello", "musl_hello", "static_no_std", "go_service",
                                          "killed", "degraded", "unperturbed", "hostile",
-                                         "many_objects"),
+                                         "many_objects", "cold_pages"),
                          [](const auto& info) { return std::string(info.param); });
 
 TEST(GoldenForms, NarrowTerminal) {
@@ -96,6 +97,36 @@ TEST(GoldenForms, HostileTextCannotReachTheTerminal) {
       RenderStartup(Load<startscope::v1::Startup>("hostile"), Width(100), true);
   EXPECT_EQ(text.find('\x1b'), std::string::npos);
   EXPECT_EQ(text.find("\u202e"), std::string::npos);
+}
+
+TEST(GoldenForms, TimelineAndPages) {
+  const auto startup = Load<startscope::v1::Startup>("cold_pages");
+  ExpectGolden("cold_pages_timeline", RenderTimeline(startup, Width(100)));
+  ExpectGolden("cold_pages_pages", RenderPages(startup, Width(100)));
+  const auto without = Load<startscope::v1::Startup>("glibc_hello");
+  EXPECT_EQ(RenderTimeline(without, Width(100)) + RenderPages(without, Width(100)), "");
+}
+
+TEST(GoldenForms, HostileNamesInATimeline) {
+  auto startup = Load<startscope::v1::Startup>("cold_pages");
+  for (auto& entry : *startup.mutable_timeline()) {
+    if (entry.has_fault()) {
+      entry.mutable_fault()->set_object("/lib/\x1b[31mevil\u202e");
+      entry.mutable_fault()->set_symbol("main\x1b]0;title\x07");
+    }
+  }
+  for (auto& object : *startup.mutable_objects()) object.set_path("/lib/\x1b[31mevil\u202e");
+  for (auto& total : *startup.mutable_syscalls()->mutable_totals()) total.set_name("read\x1b[2J");
+  const std::string text = RenderStartup(startup, Width(100), true) +
+                           RenderTimeline(startup, Width(100)) + RenderPages(startup, Width(100));
+  EXPECT_EQ(text.find('\x1b'), std::string::npos);
+  EXPECT_EQ(text.find("\u202e"), std::string::npos);
+}
+
+TEST(GoldenForms, LoaderEvent) {
+  const auto event = Load<startscope::v1::LoaderEvent>("loader_event");
+  ExpectGolden("loader_event", RenderLoaderEvent(event, Width(100)));
+  ExpectNoLineWiderThan(80, RenderLoaderEvent(event, Width(80)));
 }
 
 TEST(GoldenForms, WatchLines) {
