@@ -42,6 +42,8 @@ struct MeasureOptions {
 struct RunOptions {
   CommonOptions common;
   MeasureOptions measure;
+  PageViews views;
+  ColdStart cold = ColdStart::kNo;
   uint32_t runs = 1;
   // Empty: stdout for data, stderr for text.
   std::string output_file;
@@ -55,6 +57,7 @@ struct RunOptions {
 struct WatchOptions {
   CommonOptions common;
   MeasureOptions measure;
+  PageViews views;
   startscope::v1::Filter filter;
   bool descendants = false;
   std::optional<uint64_t> limit;
@@ -70,6 +73,7 @@ struct ListOptions {
 
 struct ShowOptions {
   CommonOptions common;
+  PageViews views;
   // A whole id, the unique begin of one, or "last".
   std::string id;
   bool timeline = false;

@@ -11,8 +11,9 @@
 
 namespace startscope {
 
-// A request with what `measure` asks for.
-[[nodiscard]] startscope::v1::WatchStartupsRequest WatchRequest(const MeasureOptions& measure);
+// A request with what `measure` asks for; a timeline that is wanted comes in chunks.
+[[nodiscard]] startscope::v1::WatchStartupsRequest WatchRequest(const MeasureOptions& measure,
+                                                                const PageViews& views);
 
 [[nodiscard]] bool IsEmpty(const startscope::v1::Filter& filter);
 

@@ -25,6 +25,7 @@ using startscope::v1::TimelineEntry;
 
 constexpr int kIndent = 2;
 constexpr size_t kMaxSlow = 8;
+constexpr int kMinWhereWidth = 12;
 constexpr uint64_t kPageBytes = 4096;
 
 std::string BaseName(const std::string& path) { return path.substr(path.rfind('/') + 1); }
@@ -134,19 +135,24 @@ std::string RenderSlowFaults(const Startup& startup, const TerminalStyle& termin
                     [](const TimelineEntry* a, const TimelineEntry* b) {
                       return a->fault().latency_ns() > b->fault().latency_ns();
                     });
-  Table table({{"slowest faults"},
-               {"took", Align::kRight},
-               {"at", Align::kRight},
-               {"where"}},
-              kIndent);
-  for (size_t i = 0; i < shown; ++i) {
-    Line line = LineOf(*faults[i], terminal);
-    std::vector<Cell> cells = {std::move(line.what), std::move(line.duration),
-                               FormatDuration(faults[i]->offset_ns(), terminal.glyphs)};
-    cells.emplace_back(CutRight(line.where, std::max(20, terminal.width - 44), terminal.glyphs.ellipsis));
-    table.AddRow(std::move(cells));
-  }
-  return table.Render(terminal) + Omitted(startup.timeline_omitted(), terminal);
+  const auto build = [&](int where_width) {
+    Table table({{"slowest faults"},
+                 {"took", Align::kRight},
+                 {"at", Align::kRight},
+                 {"where"}},
+                kIndent);
+    for (size_t i = 0; i < shown; ++i) {
+      Line line = LineOf(*faults[i], terminal);
+      table.AddRow({std::move(line.what), std::move(line.duration),
+                    FormatDuration(faults[i]->offset_ns(), terminal.glyphs),
+                    CutRight(line.where, where_width, terminal.glyphs.ellipsis)});
+    }
+    return table;
+  };
+  // The place takes what the figures leave.
+  const int left = terminal.width - build(0).WidthBeforeLast();
+  return build(std::max(kMinWhereWidth, left)).Render(terminal) +
+         Omitted(startup.timeline_omitted(), terminal);
 }
 
 std::string RenderTimeline(const Startup& startup, const TerminalStyle& terminal) {
