@@ -15,8 +15,6 @@ namespace startscope {
 namespace {
 
 constexpr double kMaxDeadlineS = 3600;
-// The daemon's own bound of a streamed timeline.
-constexpr uint32_t kMaxTimelineEntries = 262'144;
 constexpr uint32_t kMaxTimeline = 262144;
 constexpr size_t kHelpColumn = 34;
 
@@ -41,8 +39,6 @@ constexpr char kRunFooter[] =
     "  startscope run --cold -- git --version what the disk has to do with it\n"
     "  startscope run --timeline -- ls        every page fault, with its function\n"
     "  startscope run --format json --output start.json -- make -v\n"
-    "  startscope run --cold --syscalls -- git --version\n"
-    "  startscope run --timeline -- ls\n"
     "\n"
     "Text goes to stderr after the command's own output. With --format json stdout is pure data "
     "and\n"
@@ -54,7 +50,6 @@ constexpr char kWatchFooter[] =
     "  startscope watch                       every program start, one line each\n"
     "  startscope watch --exe /usr/sbin/nginx --verbose --limit 1\n"
     "  startscope watch --cgroup system.slice --duration 60 --format json\n"
-    "  startscope watch --comm python3 --loader-events\n"
     "\n"
     "Options that select are combined with AND, repeated values of one with OR. Ctrl-C ends the "
     "watch.\n"
@@ -181,25 +176,6 @@ void SetUp(CLI::App& app, const char* footer) {
   app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
 }
 
-// Fills in what one option implies for another; empty, or what contradicts.
-std::string Settle(MeasureOptions& measure, PageViews& views) {
-  using namespace startscope::v1;  // NOLINT: enumerators
-  views.timeline = views.timeline || measure.timeline_limit.has_value();
-  if (!views.timeline && !views.pages) return "";
-  switch (measure.level) {
-    case LEVEL_UNSPECIFIED:
-      measure.level = LEVEL_PAGES;
-      return "";
-    case LEVEL_PHASES:
-    case LEVEL_OBJECTS:
-      return std::string(views.timeline ? "--timeline" : "--pages") +
-             " needs --level pages, and --level says " +
-             (measure.level == LEVEL_PHASES ? "phases" : "objects");
-    default:
-      return "";
-  }
-}
-
 ParseStop UsageError(const std::string& what, const std::string& command) {
   const std::string help =
       command.empty() ? "startscope --help" : "startscope " + command + " --help";
@@ -228,11 +204,7 @@ std::variant<ParsedCommand, ParseStop> ParseArguments(const std::vector<std::str
   run_app->add_option("-n,--runs", run.runs, "Run it N times, one after the other")
       ->check(CLI::Range(1u, 1'000'000u))
       ->option_text("N");
-  AddMeasure(*run_app, run.measure, run.views);
-  CLI::Option* cold = run_app->add_flag(
-      "--cold", "Before each run take the program's files out of memory; implies --waits");
-  CLI::Option* drop_caches = run_app->add_flag(
-      "--drop-caches", "The same for all files of this machine, which slows everything; root only");
+  AddMeasure(*run_app, run.measure);
   run_app->add_option("-o,--output", run.output_file, "Write the result to this file")
       ->option_text("FILE");
   run_app->add_flag("--show-output", run.show_output,
@@ -245,8 +217,6 @@ std::variant<ParsedCommand, ParseStop> ParseArguments(const std::vector<std::str
   run_app->prefix_command();
 
   WatchOptions watch;
-  // Phases, unless another option implies more.
-  watch.measure.level = startscope::v1::LEVEL_UNSPECIFIED;
   FilterValues watch_filter;
   CLI::App* watch_app = app.add_subcommand("watch", "Show program starts as they happen");
   SetUp(*watch_app, kWatchFooter);
@@ -259,7 +229,7 @@ std::variant<ParsedCommand, ParseStop> ParseArguments(const std::vector<std::str
   watch_app->add_option("--duration", watch.duration_s, "End after so many seconds")
       ->check(CLI::Range(0.001, 1e8))
       ->option_text("SECONDS");
-  AddMeasure(*watch_app, watch.measure, watch.views);
+  AddMeasure(*watch_app, watch.measure);
   watch_app->add_flag("-v,--verbose", watch.verbose, "The full breakdown of each, not a line");
   AddCommon(*watch_app, common);
 
@@ -280,7 +250,6 @@ std::variant<ParsedCommand, ParseStop> ParseArguments(const std::vector<std::str
   show_app->add_option("ID", show.id, "Id from list, its unique begin, or 'last'")->required();
   show_app->add_flag("--timeline", show.timeline, "Every fault, mapping and mark (of level pages)");
   show_app->add_flag("--pages", show.pages, "Every page that faulted, in order (of level pages)");
-  AddViews(*show_app, show.views, " (level pages)");
   AddCommon(*show_app, common);
 
   StatusOptions status;
@@ -312,10 +281,6 @@ std::variant<ParsedCommand, ParseStop> ParseArguments(const std::vector<std::str
 
   watch_filter.Fill(watch.filter);
   list_filter.Fill(list.filter);
-  run.cold = drop_caches->count() > 0 ? ColdStart::kWholePageCache
-             : cold->count() > 0      ? ColdStart::kProgramFiles
-                                      : ColdStart::kNo;
-  run.measure.waits = run.measure.waits || run.cold != ColdStart::kNo;
   run.common = watch.common = list.common = show.common = status.common = common;
   Imply(run.measure);
   Imply(watch.measure);
@@ -331,28 +296,9 @@ std::variant<ParsedCommand, ParseStop> ParseArguments(const std::vector<std::str
       run.command.insert(run.command.end(), separator + 1, arguments.end());
     }
     if (run.command.empty()) return UsageError("run needs a command: run -- COMMAND", "run");
-    if (const std::string wrong = Settle(run.measure, run.views); !wrong.empty()) {
-      return UsageError(wrong, "run");
-    }
-    const bool views = run.views.timeline || run.views.pages;
-    if (views && run.runs > 1 && run.common.format == Format::kText) {
-      return UsageError(std::string(run.views.timeline ? "--timeline" : "--pages") +
-                            ": the summary of several runs has none (use --format json, or one run)",
-                        "run");
-    }
     return ParsedCommand(run);
   }
-  if (watch_app->parsed()) {
-    if (const std::string wrong = Settle(watch.measure, watch.views); !wrong.empty()) {
-      return UsageError(wrong, "watch");
-    }
-    if (watch.measure.level == startscope::v1::LEVEL_UNSPECIFIED) {
-      watch.measure.level = startscope::v1::LEVEL_PHASES;
-    }
-    // A line has no room for either.
-    watch.verbose = watch.verbose || watch.views.timeline || watch.views.pages;
-    return ParsedCommand(watch);
-  }
+  if (watch_app->parsed()) return ParsedCommand(watch);
   if (list_app->parsed()) return ParsedCommand(list);
   if (show_app->parsed()) return ParsedCommand(show);
   if (status_app->parsed()) return ParsedCommand(status);

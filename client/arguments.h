@@ -42,8 +42,6 @@ struct MeasureOptions {
 struct RunOptions {
   CommonOptions common;
   MeasureOptions measure;
-  PageViews views;
-  ColdStart cold = ColdStart::kNo;
   uint32_t runs = 1;
   // Empty: stdout for data, stderr for text.
   std::string output_file;
@@ -57,7 +55,6 @@ struct RunOptions {
 struct WatchOptions {
   CommonOptions common;
   MeasureOptions measure;
-  PageViews views;
   startscope::v1::Filter filter;
   bool descendants = false;
   std::optional<uint64_t> limit;
@@ -73,7 +70,6 @@ struct ListOptions {
 
 struct ShowOptions {
   CommonOptions common;
-  PageViews views;
   // A whole id, the unique begin of one, or "last".
   std::string id;
   bool timeline = false;

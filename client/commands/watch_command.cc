@@ -42,7 +42,7 @@ class WatchSession {
         err_style_(DetectTerminal(STDERR_FILENO, options.common.color)) {}
 
   int Run() {
-    startscope::v1::WatchStartupsRequest request = WatchRequest(options_.measure, options_.views);
+    startscope::v1::WatchStartupsRequest request = WatchRequest(options_.measure);
     if (!IsEmpty(options_.filter)) *request.add_allow() = options_.filter;
     request.set_descendants_of_caller(options_.descendants);
     auto stream = WatchStream::Open(connection_.stub(), request);

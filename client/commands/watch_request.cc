@@ -11,8 +11,7 @@
 
 namespace startscope {
 
-startscope::v1::WatchStartupsRequest WatchRequest(const MeasureOptions& measure,
-                                                  const PageViews& views) {
+startscope::v1::WatchStartupsRequest WatchRequest(const MeasureOptions& measure) {
   startscope::v1::WatchStartupsRequest request;
   request.set_level(measure.level);
   request.set_precision(measure.precision);
@@ -30,12 +29,6 @@ startscope::v1::WatchStartupsRequest WatchRequest(const MeasureOptions& measure,
     request.set_stream_timeline(true);
     request.set_timeline_limit(measure.timeline_limit.value_or(0));
   }
-  request.set_waits(measure.waits);
-  request.set_syscalls(measure.syscalls);
-  request.set_samples(measure.samples);
-  request.set_loader_events(measure.loader_events);
-  request.set_stream_timeline(views.timeline);
-  if (measure.timeline_limit.has_value()) request.set_timeline_limit(*measure.timeline_limit);
   return request;
 }
 

@@ -11,9 +11,8 @@
 
 namespace startscope {
 
-// A request with what `measure` asks for; a timeline that is wanted comes in chunks.
-[[nodiscard]] startscope::v1::WatchStartupsRequest WatchRequest(const MeasureOptions& measure,
-                                                                const PageViews& views);
+// A request with what `measure` asks for.
+[[nodiscard]] startscope::v1::WatchStartupsRequest WatchRequest(const MeasureOptions& measure);
 
 [[nodiscard]] bool IsEmpty(const startscope::v1::Filter& filter);
 

@@ -105,14 +105,6 @@ TEST(Arguments, BadValuesAreNamed) {
            {"run", "--until", "lunch", "--", "ls"},
            {"run", "--runs", "0", "--", "ls"},
            {"run", "--deadline", "4000", "--", "ls"},
-           {"run", "--level", "bytes", "--", "ls"},
-           {"run", "--timeline-limit", "0", "--", "ls"},
-           {"run", "--timeline-limit", "262145", "--", "ls"},
-           {"run", "--timeline-limit", "many", "--", "ls"},
-           {"run", "--timeline", "--level", "objects", "--", "ls"},
-           {"run", "--timeline", "-n", "2", "--", "ls"},
-           {"watch", "--pages", "--level", "phases"},
-           {"watch", "--waits=perhaps"},
            {"watch", "--exe", "relative"},
            {"watch", "--comm", "longer-than-fifteen"},
            {"watch", "--uid", "root"},
@@ -123,50 +115,6 @@ TEST(Arguments, BadValuesAreNamed) {
     EXPECT_EQ(stop.exit_code, kExitUsage) << arguments[1];
     EXPECT_THAT(stop.text, HasSubstr(arguments[1]));
   }
-}
-
-TEST(Arguments, AWrongValueIsRepeatedWithWhatIsAllowed) {
-  const std::string level = Stopped({"run", "--level", "bytes", "--", "ls"}).text;
-  EXPECT_THAT(level, HasSubstr("bytes"));
-  EXPECT_THAT(level, HasSubstr("pages"));
-  const std::string limit = Stopped({"watch", "--timeline-limit", "300000"}).text;
-  EXPECT_THAT(limit, HasSubstr("300000"));
-  EXPECT_THAT(limit, HasSubstr("262144"));
-  EXPECT_THAT(Stopped({"run", "--timeline", "--level", "phases", "--", "ls"}).text,
-              HasSubstr("--timeline needs --level pages, and --level says phases"));
-}
-
-TEST(Arguments, WhatIsNotAskedForIsNotMeasured) {
-  const auto run = Parsed<RunOptions>({"run", "ls"});
-  EXPECT_FALSE(run.measure.waits || run.measure.syscalls || run.measure.samples ||
-               run.measure.loader_events || run.views.timeline || run.views.pages);
-  EXPECT_FALSE(run.measure.timeline_limit.has_value());
-  EXPECT_EQ(run.cold, ColdStart::kNo);
-}
-
-TEST(Arguments, ATimelineImpliesLevelPages) {
-  EXPECT_EQ(Parsed<RunOptions>({"run", "--timeline", "ls"}).measure.level,
-            startscope::v1::LEVEL_PAGES);
-  const auto limited = Parsed<WatchOptions>({"watch", "--timeline-limit", "262144"});
-  EXPECT_EQ(limited.measure.level, startscope::v1::LEVEL_PAGES);
-  EXPECT_EQ(limited.measure.timeline_limit, 262144u);
-  EXPECT_TRUE(limited.views.timeline);
-  EXPECT_TRUE(limited.verbose);
-  EXPECT_FALSE(Parsed<RunOptions>({"run", "--pages", "ls"}).views.timeline);
-}
-
-TEST(Arguments, TimelinesOfManyRunsAreForData) {
-  EXPECT_TRUE(Parsed<RunOptions>({"run", "-n", "2", "--timeline", "--format", "json", "ls"})
-                  .views.timeline);
-}
-
-TEST(Arguments, AColdRunMeasuresWaits) {
-  const auto cold = Parsed<RunOptions>({"run", "--cold", "ls"});
-  EXPECT_EQ(cold.cold, ColdStart::kProgramFiles);
-  EXPECT_TRUE(cold.measure.waits);
-  const auto whole = Parsed<RunOptions>({"run", "--cold", "--drop-caches", "ls"});
-  EXPECT_EQ(whole.cold, ColdStart::kWholePageCache);
-  EXPECT_TRUE(whole.measure.waits);
 }
 
 TEST(Arguments, RunWithoutACommandIsAUsageError) {

@@ -68,21 +68,6 @@ TEST_F(WatchCommand, FiltersReachTheDaemon) {
   EXPECT_EQ(request_.level(), startscope::v1::LEVEL_OBJECTS);
 }
 
-TEST_F(WatchCommand, WhatToMeasureReachesTheDaemon) {
-  Serve(1);
-  EXPECT_EQ(RunClient(Arguments({"--limit", "1", "--waits", "--syscalls", "--samples",
-                                 "--loader-events", "--timeline", "--timeline-limit", "9"}))
-                .code,
-            0);
-  EXPECT_TRUE(request_.waits());
-  EXPECT_TRUE(request_.syscalls());
-  EXPECT_TRUE(request_.samples());
-  EXPECT_TRUE(request_.loader_events());
-  EXPECT_TRUE(request_.stream_timeline());
-  EXPECT_EQ(request_.timeline_limit(), 9u);
-  EXPECT_EQ(request_.level(), startscope::v1::LEVEL_PAGES);
-}
-
 TEST_F(WatchCommand, WithoutFiltersEverythingIsAskedFor) {
   Serve(1);
   EXPECT_EQ(RunClient(Arguments({"--limit", "1"})).code, 0);
