@@ -342,10 +342,15 @@ void StartupModel::RequestImage(const Open& open, ProbeRequest request) {
     const bool unmarked = open.precision == Precision::kExact &&
                           !known->second.facts->sites.empty() &&
                           known->second.attached_boottime_ns == 0;
-    if (!unmarked && !failed) return;
+    // The mappings of a new image come before it is known that it is executed.
+    const bool seen_as_library =
+        known->second.facts->kind == ImageKind::kLibrary && !request.is_library;
+    if (!unmarked && !failed && !seen_as_library) return;
   }
   if (requested_.size() >= options_.max_images) return;
-  if (!requested_.insert(request.file).second) return;
+  const auto [asked, first] = requested_.try_emplace(request.file, request.is_library);
+  if (!first && (!asked->second || request.is_library)) return;
+  asked->second = request.is_library;
   request.pid = open.evidence.pid;
   request.start_boottime_ns = open.evidence.start_boottime_ns;
   request.parent_pid = open.evidence.exec.parent_pid;
@@ -373,7 +378,11 @@ void StartupModel::RequestLibrary(const Open& open, const MappingEvent& mapping)
 
 void StartupModel::OnImage(const ImageEvent& image) {
   const FileId file = image.facts->file;
-  requested_.erase(file);
+  const auto asked = requested_.find(file);
+  const bool as_library = image.facts->kind == ImageKind::kLibrary && image.facts->error.empty();
+  // It may have been asked for as more than a library since.
+  const bool answered = asked == requested_.end() || asked->second || !as_library;
+  if (asked != requested_.end() && answered) requested_.erase(asked);
   if (image.forgotten) {
     images_.erase(file);
   } else {
@@ -392,6 +401,7 @@ void StartupModel::OnImage(const ImageEvent& image) {
     }
     for (const uint32_t pid : waiting) TryInferMain(open_.find(pid));
   }
+  if (!answered) return;
   for (Finishing& finishing : finishing_) finishing.facts_awaited.erase(file);
   for (PendingActivity& pending : pending_activities_) pending.facts_awaited.erase(file);
   ProceedAll(0);

@@ -15,7 +15,6 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/container/flat_hash_set.h"
 #include "daemon/decode/event.h"
 #include "daemon/model/evidence.h"
 #include "daemon/model/loader_watch.h"
@@ -165,7 +164,7 @@ class StartupModel {
   std::list<Finishing> finishing_;
   std::list<PendingActivity> pending_activities_;
   size_t kept_records_ = 0;
-  absl::flat_hash_set<FileId> requested_;  // asked for, not answered
+  absl::flat_hash_map<FileId, bool> requested_;  // asked for, not answered; true: as a library
   struct Waiting {
     uint64_t last_ns = 0;
     std::vector<Event> events;

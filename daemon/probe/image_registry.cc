@@ -83,7 +83,8 @@ void ImageRegistry::Resolve(const ProbeRequest& request) {
     // Known since it was asked for: as the loader of an executable, for example.
     absl::MutexLock lock(&mutex_);
     const auto known = images_.find(request.file);
-    if (known != images_.end()) {
+    if (known != images_.end() &&
+        (request.is_library || known->second->facts->kind != ImageKind::kLibrary)) {
       if (ShouldAttach(*known->second)) Attach(*known->second);
       return Publish(*known->second);
     }
@@ -168,7 +169,15 @@ void ImageRegistry::PublishFailure(const ProbeRequest& request, const absl::Stat
 const ImageRegistry::Image& ImageRegistry::Admit(OpenedFile file, const std::string& path,
                                                  Role role, bool publish_anyway) {
   const FileId id = file.id;
-  const auto found = images_.find(id);
+  auto found = images_.find(id);
+  if (found != images_.end() && role != Role::kLibrary &&
+      found->second->facts->kind == ImageKind::kLibrary) {
+    // It turned out to be more than a library: looked at anew.
+    Detach(*found->second);
+    recency_.erase(found->second->recency);
+    images_.erase(found);
+    found = images_.end();
+  }
   if (found != images_.end()) {
     Image& image = *found->second;
     recency_.splice(recency_.begin(), recency_, image.recency);
