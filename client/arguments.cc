@@ -55,9 +55,22 @@ constexpr char kWatchFooter[] =
     "watch.\n"
     "A ! after the outcome marks a startup with warnings; --verbose shows them.";
 
+// A word for a value; any other word is an error that lists them.
 template <typename Enum>
-CLI::CheckedTransformer Choice(std::map<std::string, Enum> choices) {
-  return CLI::CheckedTransformer(std::move(choices));
+CLI::Validator Choice(std::vector<std::pair<std::string, Enum>> choices) {
+  return CLI::Validator(
+      [choices = std::move(choices)](std::string& word) {
+        std::string words;
+        for (const auto& [name, value] : choices) {
+          if (word == name) {
+            word = std::to_string(static_cast<int>(value));
+            return std::string();
+          }
+          words += (words.empty() ? "" : ", ") + name;
+        }
+        return "'" + word + "' is none of " + words;
+      },
+      "");
 }
 
 void AddCommon(CLI::App& app, CommonOptions& options) {
@@ -114,9 +127,13 @@ void AddMeasure(CLI::App& app, MeasureOptions& options) {
       ->option_text("N");
 }
 
-// What some options mean for others.
-void Imply(MeasureOptions& options) {
-  if (options.timeline || options.timeline_limit) options.level = startscope::v1::LEVEL_PAGES;
+// Fills in what some options mean for others; what contradicts, or nothing.
+std::string Imply(startscope::v1::Level otherwise, MeasureOptions& options) {
+  using namespace startscope::v1;  // NOLINT: enumerators
+  const bool timeline = options.timeline || options.timeline_limit.has_value();
+  if (options.level == LEVEL_UNSPECIFIED) options.level = timeline ? LEVEL_PAGES : otherwise;
+  if (timeline && options.level < LEVEL_PAGES) return "a timeline needs --level pages";
+  return "";
 }
 
 struct FilterValues {
@@ -195,8 +212,6 @@ std::variant<ParsedCommand, ParseStop> ParseArguments(const std::vector<std::str
   AddCommon(app, common);
 
   RunOptions run;
-  // The number of runs and the format decide.
-  run.measure.level = startscope::v1::LEVEL_UNSPECIFIED;
   CLI::App* run_app = app.add_subcommand("run", "Run a command and show how it starts");
   SetUp(*run_app, kRunFooter);
   run_app->formatter(std::make_shared<RunFormatter>());
@@ -282,8 +297,9 @@ std::variant<ParsedCommand, ParseStop> ParseArguments(const std::vector<std::str
   watch_filter.Fill(watch.filter);
   list_filter.Fill(list.filter);
   run.common = watch.common = list.common = show.common = status.common = common;
-  Imply(run.measure);
-  Imply(watch.measure);
+  // Of a run, the number of runs and the format decide.
+  const std::string run_error = Imply(startscope::v1::LEVEL_UNSPECIFIED, run.measure);
+  const std::string watch_error = Imply(startscope::v1::LEVEL_PHASES, watch.measure);
   if (run_app->parsed()) {
     run.measure.waits |= run.cold || run.drop_caches;
     run.command = run_app->remaining();
@@ -296,9 +312,17 @@ std::variant<ParsedCommand, ParseStop> ParseArguments(const std::vector<std::str
       run.command.insert(run.command.end(), separator + 1, arguments.end());
     }
     if (run.command.empty()) return UsageError("run needs a command: run -- COMMAND", "run");
+    if (!run_error.empty()) return UsageError(run_error, "run");
+    if (run.measure.timeline && run.runs > 1 && run.common.format == Format::kText) {
+      return UsageError("the summary of several runs has no timeline: use --format json, or one run",
+                        "run");
+    }
     return ParsedCommand(run);
   }
-  if (watch_app->parsed()) return ParsedCommand(watch);
+  if (watch_app->parsed()) {
+    if (!watch_error.empty()) return UsageError(watch_error, "watch");
+    return ParsedCommand(watch);
+  }
   if (list_app->parsed()) return ParsedCommand(list);
   if (show_app->parsed()) return ParsedCommand(show);
   if (status_app->parsed()) return ParsedCommand(status);

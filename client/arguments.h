@@ -26,7 +26,7 @@ struct CommonOptions {
 
 // How to measure.
 struct MeasureOptions {
-  startscope::v1::Level level = startscope::v1::LEVEL_PHASES;
+  startscope::v1::Level level = startscope::v1::LEVEL_UNSPECIFIED;
   startscope::v1::Precision precision = startscope::v1::PRECISION_EXACT;
   startscope::v1::Until until = startscope::v1::UNTIL_MAIN;
   std::optional<double> deadline_s;

@@ -3,6 +3,7 @@
 
 #include "client/timeline_assembler.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace startscope {
@@ -13,19 +14,26 @@ constexpr size_t kMaxOpen = 64;
 }  // namespace
 
 void TimelineAssembler::Add(startscope::v1::TimelineChunk chunk) {
-  if (open_.size() >= kMaxOpen && !open_.contains(chunk.startup_id())) {
-    const auto oldest = open_.begin();
-    discarded_ += static_cast<uint64_t>(oldest->second.timeline_size());
-    open_.erase(oldest);
+  auto found = std::find_if(open_.begin(), open_.end(), [&](const Open& one) {
+    return one.startup_id == chunk.startup_id();
+  });
+  if (found == open_.end()) {
+    if (open_.size() >= kMaxOpen) {
+      discarded_ += static_cast<uint64_t>(open_.front().timeline.timeline_size());
+      open_.pop_front();
+    }
+    found = open_.insert(open_.end(), {chunk.startup_id(), {}});
   }
-  auto& timeline = *open_[chunk.startup_id()].mutable_timeline();
+  auto& timeline = *found->timeline.mutable_timeline();
   for (auto& entry : *chunk.mutable_entries()) *timeline.Add() = std::move(entry);
 }
 
 void TimelineAssembler::Complete(startscope::v1::Startup* startup) {
-  const auto found = open_.find(startup->startup_id());
+  const auto found = std::find_if(open_.begin(), open_.end(), [&](const Open& one) {
+    return one.startup_id == startup->startup_id();
+  });
   if (found == open_.end()) return;
-  startup->mutable_timeline()->Swap(found->second.mutable_timeline());
+  startup->mutable_timeline()->Swap(found->timeline.mutable_timeline());
   open_.erase(found);
 }
 

@@ -5,7 +5,7 @@
 #define STARTSCOPE_CLIENT_TIMELINE_ASSEMBLER_H_
 
 #include <cstdint>
-#include <map>
+#include <list>
 #include <string>
 
 #include "startscope/v1/startup_service.pb.h"
@@ -24,7 +24,11 @@ class TimelineAssembler {
   [[nodiscard]] uint64_t discarded() const { return discarded_; }
 
  private:
-  std::map<std::string, startscope::v1::Startup> open_;  // timelines only, by startup id
+  struct Open {
+    std::string startup_id;
+    startscope::v1::Startup timeline;  // nothing else of it
+  };
+  std::list<Open> open_;  // the oldest first
   uint64_t discarded_ = 0;
 };
 

@@ -141,7 +141,11 @@ class RunSession {
   // Takes what the command will load out of memory, if that was asked for. Last before it runs: the
   // daemon has read the files by now.
   absl::Status MakeCold() {
-    if (options_.drop_caches) return DropAllCaches();
+    if (options_.drop_caches) {
+      const absl::Status dropped = DropAllCaches();
+      if (dropped.ok()) PrintError("--drop-caches: emptied the page cache of the whole machine");
+      return dropped;
+    }
     if (!options_.cold) return absl::OkStatus();
     if (load_set_.empty()) load_set_ = FilesToLoad(command_);
     std::vector<std::string> notes = DescribeEvictions(EvictFromPageCache(load_set_));
@@ -300,6 +304,9 @@ class RunSession {
       if (write_status_.ok()) write_status_ = written;
     }
     for (const std::string& loss : losses_) PrintError(loss);
+    if (timelines_.discarded() > 0) {
+      PrintError(absl::StrCat(timelines_.discarded(), " timeline entries came for no startup"));
+    }
     if (!write_status_.ok()) return Fail(write_status_);
     if (stream_failure_.has_value()) return Fail(stream_failure_->status);
     if (const std::string missing = Missing(); !missing.empty()) {

@@ -4,6 +4,7 @@
 #include "client/render/phase_table.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 #include <vector>
 
@@ -33,19 +34,25 @@ struct Part {
   std::string text;
 };
 
-// The parts of a phase that were measured and are at least a hundredth of it, longest first.
+// The parts of a phase that were measured and are at least a hundredth of it, longest first: its reasons,
+// which exclude one another, or from a daemon that gives none what was measured side by side.
 std::vector<Part> NotableParts(const PhaseSlice& slice, const Glyphs& glyphs) {
   std::vector<Part> parts;
+  std::map<startscope::v1::TimeReason, uint64_t> reasons;
+  for (const auto& share : slice.blame()) reasons[share.reason()] += share.duration_ns();
   const auto add = [&](bool measured, uint64_t time_ns, const char* name) {
     if (!measured || time_ns == 0 || time_ns * 100 < slice.duration_ns()) return;
     parts.push_back({time_ns, absl::StrCat(name, " ", FormatDuration(time_ns, glyphs))});
   };
-  add(slice.has_compute_ns(), slice.compute_ns(), "compute");
-  // Compute is the on-CPU time less the faults': showing both would count time twice.
-  add(slice.has_on_cpu_ns() && !slice.has_compute_ns(), slice.on_cpu_ns(), "on CPU");
-  add(slice.has_fault_ns(), slice.fault_ns(), "faults");
-  add(slice.has_runqueue_ns(), slice.runqueue_ns(), "run queue");
-  add(slice.has_blocked_ns(), slice.blocked_ns(), "blocked");
+  for (const auto& [reason, time_ns] : reasons) add(true, time_ns, ReasonName(reason).c_str());
+  if (reasons.empty()) {
+    add(slice.has_compute_ns(), slice.compute_ns(), "compute");
+    // Compute is the on-CPU time less the faults': showing both would count time twice.
+    add(slice.has_on_cpu_ns() && !slice.has_compute_ns(), slice.on_cpu_ns(), "on CPU");
+    add(slice.has_fault_ns(), slice.fault_ns(), "faults");
+    add(slice.has_runqueue_ns(), slice.runqueue_ns(), "run queue");
+    add(slice.has_blocked_ns(), slice.blocked_ns(), "blocked");
+  }
   std::stable_sort(parts.begin(), parts.end(),
                    [](const Part& a, const Part& b) { return a.time_ns > b.time_ns; });
   if (slice.mmap_calls() > 0) {
@@ -57,7 +64,7 @@ std::vector<Part> NotableParts(const PhaseSlice& slice, const Glyphs& glyphs) {
 }
 
 std::string WhereTimeWent(const PhaseSlice& slice, const TerminalStyle& terminal, int room) {
-  const bool measured = slice.has_on_cpu_ns() || slice.has_compute_ns() || slice.has_fault_ns() ||
+  const bool measured = !slice.blame().empty() || slice.has_on_cpu_ns() || slice.has_compute_ns() || slice.has_fault_ns() ||
                         slice.has_runqueue_ns() || slice.has_blocked_ns();
   const std::vector<Part> parts = NotableParts(slice, terminal.glyphs);
   if (parts.empty()) return measured ? "" : terminal.glyphs.unmeasured;

@@ -105,8 +105,14 @@ void StartupModel::OnExec(const Event& event, const ExecEvent& exec) {
   bool first_exec = true;
   if (Open* before = Find(event); before != nullptr) {
     // What was recorded since the new image's begin belongs to the new image.
-    if (!before->late) early = before->evidence.TakeSince(exec.begin_boottime_ns);
-    kept_records_ -= std::min(kept_records_, early.size());
+    if (before->late) {
+      for (Event& recent : before->recent) {
+        if (recent.boottime_ns >= exec.begin_boottime_ns) early.push_back(std::move(recent));
+      }
+    } else {
+      early = before->evidence.TakeSince(exec.begin_boottime_ns);
+      kept_records_ -= std::min(kept_records_, early.size());
+    }
     first_exec = false;
     End end;
     end.boottime_ns = exec.begin_boottime_ns;
@@ -190,7 +196,7 @@ void StartupModel::KeepRecord(Open* open, const Event& event) {
 void StartupModel::OnFault(const Event& event, const FaultEvent& fault) {
   Open* open = Find(event);
   if (open == nullptr) return Keep(event);
-  if (open->late) return open->late->OnEvent(event);
+  if (open->late) return OnLate(open, event);
   KeepRecord(open, event);
   if (fault.instruction_fetch && open->until_main && !open->reached_main) {
     TryInferMain(open_.find(event.pid));
@@ -201,12 +207,17 @@ void StartupModel::OnMapping(const Event& event, const MappingEvent& mapping) {
   Open* open = Find(event);
   if (open == nullptr) return Keep(event);
   if (open->late) {
-    open->late->OnEvent(event);
+    OnLate(open, event);
     return RequestLibrary(*open, mapping);
   }
   KeepRecord(open, event);
   if (!open->loader_requested) RequestImages(open);
   RequestLibrary(*open, mapping);
+}
+
+void StartupModel::OnLate(Open* open, const Event& event) {
+  open->late->OnEvent(event);
+  KeepNewest(event, &open->recent);
 }
 
 void StartupModel::OnDetail(const Event& event) {
@@ -220,7 +231,7 @@ void StartupModel::OnDetail(const Event& event) {
 void StartupModel::OnMark(const Event& event, const MarkEvent& mark) {
   Open* open = Find(event);
   if (open == nullptr) return;
-  if (open->late) return open->late->OnEvent(event);
+  if (open->late) return OnLate(open, event);
   KeepRecord(open, event);
   if (open->reached_main || open->precision != Precision::kExact) return;
   const auto image = images_.find(open->evidence.exec.executable);
@@ -444,13 +455,15 @@ void StartupModel::Keep(const Event& event) {
   }
   Waiting& waiting = waiting_[event.pid];
   waiting.last_ns = event.boottime_ns;
-  // Only what the kernel does inside one exec can matter, so the newest are enough.
-  if (waiting.events.size() >= options_.max_waiting_records) {
-    waiting.events.erase(waiting.events.begin(),
-                         waiting.events.begin() +
-                             static_cast<std::ptrdiff_t>(options_.max_waiting_records / 2));
+  KeepNewest(event, &waiting.events);
+}
+
+void StartupModel::KeepNewest(const Event& event, std::vector<Event>* events) const {
+  if (events->size() >= options_.max_waiting_records) {
+    const auto half = static_cast<std::ptrdiff_t>(options_.max_waiting_records / 2);
+    events->erase(events->begin(), events->begin() + half);
   }
-  waiting.events.push_back(event);
+  events->push_back(event);
 }
 
 void StartupModel::Adopt(uint32_t pid, uint64_t since_ns, Evidence* evidence) {
@@ -492,7 +505,9 @@ void StartupModel::Conclude(OpenMap::iterator it, const End& end) {
   open_.erase(it);
   if (open->late) {
     for (LoaderActivity& activity : open->late->TakeFinished(end.boottime_ns, true)) {
-      TellActivity(*open, std::move(activity));
+      // What the kernel mapped for the image that takes its place is not the loader's.
+      const uint64_t began = open->evidence.exec.begin_boottime_ns + activity.offset_ns;
+      if (began < end.boottime_ns) TellActivity(*open, std::move(activity));
     }
     return;
   }

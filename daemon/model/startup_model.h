@@ -87,6 +87,7 @@ class StartupModel {
     bool reached_main = false;
     // Set once the startup is over and only its loader is watched.
     std::unique_ptr<LoaderWatch> late;
+    std::vector<Event> recent;  // then: they belong to the next image, if one is being executed
     bool executable_requested = false;
     bool loader_requested = false;
     FileId loader;
@@ -124,8 +125,13 @@ class StartupModel {
   void OnImage(const ImageEvent& image);
   void OnLost(const LostEvent& lost);
 
+  // Of a process whose startup is over.
+  void OnLate(Open* open, const Event& event);
+
   Open* Find(const Event& event);
   void Keep(const Event& event);
+  // Only what the kernel does inside one exec can matter later, so the newest are enough.
+  void KeepNewest(const Event& event, std::vector<Event>* events) const;
   // Moves what is kept of `pid` since `since_ns` into `evidence`.
   void Adopt(uint32_t pid, uint64_t since_ns, Evidence* evidence);
   void TakeTerms(Open* open) const;

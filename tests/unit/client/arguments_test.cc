@@ -68,6 +68,21 @@ TEST(Arguments, ATimelineIsOfLevelPages) {
   }
 }
 
+TEST(Arguments, ATimelineOfALowerLevelOrOfManyRunsIsAContradiction) {
+  EXPECT_THAT(Stopped({"run", "--timeline", "--level", "objects", "--", "ls"}).text,
+              HasSubstr("--level pages"));
+  EXPECT_EQ(Stopped({"watch", "--timeline-limit", "7", "--level", "phases"}).exit_code, kExitUsage);
+  EXPECT_THAT(Stopped({"run", "-n", "2", "--timeline", "--", "ls"}).text, HasSubstr("--format json"));
+  EXPECT_TRUE(Parsed<RunOptions>({"run", "-n", "2", "--timeline", "--format", "json", "--", "ls"})
+                  .measure.timeline);
+}
+
+TEST(Arguments, AnUnknownChoiceIsAnsweredWithTheKnownOnes) {
+  const ParseStop stop = Stopped({"run", "--level", "bytes", "--", "ls"});
+  EXPECT_EQ(stop.exit_code, kExitUsage);
+  EXPECT_THAT(stop.text, HasSubstr("--level: 'bytes' is none of phases, objects, pages"));
+}
+
 TEST(Arguments, AColdRunWantsToKnowWhatItWaitsFor) {
   const auto cold = Parsed<RunOptions>({"run", "--cold", "--", "ls"});
   EXPECT_TRUE(cold.cold && cold.measure.waits);
