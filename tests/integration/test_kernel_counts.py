@@ -8,7 +8,7 @@ total from wait4. Between that reading and exec's point of no return the kernel 
 into the new image, which faults too: the watch's own begin counts say how many, and the witness's
 figure must exceed the startup's by exactly those."""
 
-import json
+import statistics
 import subprocess
 import unittest
 
@@ -34,6 +34,67 @@ def traced_with_witness(daemon, path, precision):
     if len(startups) != 1:
         raise AssertionError(f"{len(startups)} startups of pid {pid}: {errors}")
     return startups[0], minor, major
+
+
+def witness_counts(path, runs):
+    """The witness's total of each of some runs."""
+    counts = []
+    for _ in range(runs):
+        done = subprocess.run([harness.program("fault_witness"), path], input="x",
+                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=True)
+        counts.append(sum(int(n) for n in done.stderr.splitlines()[1].split()))
+    return counts
+
+
+def greatest_distance(one, other):
+    """Of the two distribution functions (Kolmogorov and Smirnov)."""
+    return max(abs(sum(v <= x for v in one) / len(one) - sum(v <= x for v in other) / len(other))
+               for x in set(one + other))
+
+
+class Distribution(unittest.TestCase):
+    """200 runs untraced and 200 traced, by turns: address randomisation makes the count vary by itself."""
+
+    BLOCKS = 4
+    RUNS = 50
+
+    def compare(self, name, precision):
+        path = harness.program(name)
+        untraced, traced, startups = [], [], []
+        with harness.Daemon() as daemon:
+            # The program's own faults depend on how it lies in the page cache: settled from here on.
+            witness_counts(path, 5)
+            for _ in range(self.BLOCKS):
+                untraced += witness_counts(path, self.RUNS)
+                watch = harness.Watch(daemon, "--exe", path, "--until", "exit", "--level", "pages",
+                                      "--precision", precision)
+                watch.wait_armed()
+                witness_counts(path, 1)  # what is seen first is measured before its marks are placed
+                traced += witness_counts(path, self.RUNS)
+                seen, errors = watch.finish(patience_s=1)
+                self.assertEqual(len(seen), self.RUNS + 1, errors)
+                startups += seen[1:]
+                harness.wait_for(lambda: not harness.attached_programs(), "all probes to be detached")
+        return untraced, traced, startups
+
+    def test_unperturbed_leaves_the_distribution_as_it_was(self):
+        for name in ("hello_glibc_dynamic", "hello_musl_static"):
+            with self.subTest(program=name):
+                untraced, traced, startups = self.compare(name, "unperturbed")
+                added = {harness.number(s["observer"], "added_minor_faults") for s in startups}
+                self.assertEqual(added, {0})
+                # One in ten thousand for samples of 200 from one distribution.
+                self.assertLess(greatest_distance(untraced, traced), 0.22)
+                self.assertLess(abs(statistics.mean(traced) - statistics.mean(untraced)), 0.5)
+
+    def test_exact_adds_what_it_states(self):
+        untraced, traced, startups = self.compare("hello_glibc_dynamic", "exact")
+        added = [harness.number(s["observer"], "added_minor_faults") for s in startups]
+        difference = statistics.mean(traced) - statistics.mean(untraced)
+        self.assertGreater(difference, 1)
+        # It states what it added; a page that it touched first may spare the program's own fault on it.
+        self.assertLessEqual(difference, statistics.mean(added) + 0.3)
+        self.assertGreaterEqual(difference, statistics.mean(added) - 3)
 
 
 class KernelCounts(unittest.TestCase):
