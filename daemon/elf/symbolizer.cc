@@ -81,13 +81,21 @@ void OfferDebugFile(ElfFile* file, const SymbolizeOptions& options, Lookup* look
   if (debug.error().empty()) OfferTable(&debug, SHT_SYMTAB, lookup);
 }
 
-// The table has starts only: each function ends where the next begins.
+// The table has starts only: each function ends where the next begins, the last with its segment.
 void OfferGoFunctions(ElfFile* file, Lookup* lookup) {
   std::vector<std::pair<uint64_t, std::string>> functions;
   VisitGoFunctions(file, [&](std::string_view name, uint64_t address) {
     functions.emplace_back(address, std::string(name.substr(0, kMaxNameBytes)));
   });
   std::sort(functions.begin(), functions.end());
+  if (functions.empty()) return;
+  for (const Elf64_Phdr& segment : file->segments()) {
+    const uint64_t last = functions.back().first;
+    if (segment.p_type != PT_LOAD || last < segment.p_vaddr) continue;
+    if (last - segment.p_vaddr >= segment.p_filesz) continue;
+    functions.emplace_back(segment.p_vaddr + segment.p_filesz, "");
+    break;
+  }
   for (size_t i = 0; i + 1 < functions.size(); ++i) {
     lookup->Offer(functions[i].second, functions[i].first,
                   functions[i + 1].first - functions[i].first);

@@ -97,6 +97,94 @@ TEST(DecoderTest, CountsBadRecordsByReason) {
   EXPECT_EQ(decoder.bad_total(), 5u);
 }
 
+ss_event_header HeaderOf(uint16_t kind, size_t size) {
+  return {.kind = kind,
+          .size = static_cast<uint16_t>(size),
+          .cpu = 1,
+          .boottime_ns = 1000,
+          .tgid = 42,
+          .tid = 43,
+          .start_boottime_ns = 900};
+}
+
+TEST(DecoderTest, ReadsPagesWaitsAndSamples) {
+  Decoder decoder;
+  ss_pages_read_event pages{};
+  pages.header = HeaderOf(SS_EVENT_PAGES_READ, sizeof(pages));
+  pages.first_boottime_ns = 950;
+  pages.inode = 7;
+  pages.dev_major = 8;
+  pages.dev_minor = 1;
+  pages.first_page = 16;
+  pages.pages = 32;
+  auto event = decoder.Decode(Ring(BytesOf(pages)));
+  ASSERT_TRUE(event);
+  EXPECT_EQ(event->tid, 43u);
+  const auto& read = std::get<PagesReadEvent>(event->payload);
+  EXPECT_EQ(read.file, (FileId{8, 1, 7}));
+  EXPECT_EQ(read.first_page, 16u);
+  EXPECT_EQ(read.pages, 32u);
+
+  ss_wait_event wait{};
+  wait.header = HeaderOf(SS_EVENT_WAIT, sizeof(wait));
+  wait.out_boottime_ns = 700;
+  wait.wake_boottime_ns = 980;
+  wait.reason = SS_WAIT_IO;
+  event = decoder.Decode(Ring(BytesOf(wait)));
+  ASSERT_TRUE(event);
+  EXPECT_EQ(std::get<WaitEvent>(event->payload).reason, WaitReason::kIo);
+  EXPECT_EQ(std::get<WaitEvent>(event->payload).wake_boottime_ns, 980u);
+
+  ss_sample_event sample{};
+  sample.header = HeaderOf(SS_EVENT_SAMPLE, sizeof(sample));
+  sample.ip = 0x1234;
+  sample.flags = SS_SAMPLE_CPUID;
+  event = decoder.Decode(Ring(BytesOf(sample)));
+  ASSERT_TRUE(event);
+  EXPECT_TRUE(std::get<SampleEvent>(event->payload).after_cpuid);
+  EXPECT_FALSE(std::get<SampleEvent>(event->payload).kernel_mode);
+}
+
+// Header, fixed part, then the path.
+std::vector<uint8_t> SyscallRecord(const std::string& path, uint32_t path_len) {
+  ss_syscall_event call{};
+  call.header = HeaderOf(SS_EVENT_SYSCALL, sizeof(call) + path.size());
+  call.result = -2;
+  call.number = 257;
+  call.path_len = path_len;
+  std::vector<uint8_t> bytes = BytesOf(call);
+  bytes.insert(bytes.end(), path.begin(), path.end());
+  return bytes;
+}
+
+TEST(DecoderTest, ReadsACallThatLookedInVain) {
+  Decoder decoder;
+  const auto event = decoder.Decode(Ring(SyscallRecord("/lib/none.so", 12)));
+  ASSERT_TRUE(event);
+  const auto& call = std::get<SyscallEvent>(event->payload);
+  EXPECT_EQ(call.result, -2);
+  EXPECT_EQ(call.number, 257u);
+  EXPECT_EQ(call.path, "/lib/none.so");
+}
+
+TEST(DecoderTest, ACallsPathNeverReachesBeyondItsRecord) {
+  Decoder decoder;
+  for (const uint32_t claimed : {13u, 4096u, 0xffffffffu}) {
+    const auto event = decoder.Decode(Ring(SyscallRecord("/lib/none.so", claimed)));
+    if (!event) continue;  // refused is as good
+    EXPECT_LE(std::get<SyscallEvent>(event->payload).path.size(), 12u);
+  }
+}
+
+TEST(DecoderTest, EveryKindIsRefusedWhenItIsCutShort) {
+  for (uint16_t kind = 1; kind < SS_EVENT_KIND_COUNT; ++kind) {
+    Decoder decoder;
+    const ss_event_header header = HeaderOf(kind, sizeof(ss_event_header));
+    EXPECT_FALSE(decoder.Decode(Ring(BytesOf(header)))) << kind;
+    EXPECT_EQ(decoder.bad_total(), 1u) << kind;
+  }
+}
+
 TEST(DecoderTest, SplitsACookieIntoImageAndKind) {
   Decoder decoder;
   ss_mark_event mark{};
@@ -209,6 +297,24 @@ TEST(ImageCodecTest, RoundTripsEveryField) {
   EXPECT_EQ(decoded->facts->sites[0].symbol, "main");
   EXPECT_EQ(decoded->facts->segments[0].file_bytes, 0x180u);
   EXPECT_EQ(EncodeImageEvent(*decoded), EncodeImageEvent(event));
+}
+
+TEST(ImageCodecTest, RoundTripsSymbolsAndRefusesEveryTruncation) {
+  SymbolsEvent event;
+  event.file = {8, 1, 99};
+  event.symbols = {{0x1000, "main"}, {0x2000, ""}, {0x3000, std::string(300, 'x')}};
+  const std::vector<uint8_t> bytes = EncodeSymbolsEvent(event);
+  const auto again = DecodeSymbolsEvent(bytes);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->file, event.file);
+  ASSERT_EQ(again->symbols.size(), 3u);
+  EXPECT_EQ(again->symbols[0].name, "main");
+  EXPECT_EQ(again->symbols[2].file_offset, 0x3000u);
+  EXPECT_EQ(again->symbols[2].name, event.symbols[2].name);
+  EXPECT_FALSE(DecodeImageEvent(bytes));
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    EXPECT_FALSE(DecodeSymbolsEvent(std::span(bytes).first(size))) << size;
+  }
 }
 
 TEST(ImageCodecTest, RefusesEveryTruncation) {

@@ -62,6 +62,10 @@ TEST_F(EventAbiTest, SizesAgree) {
   EXPECT_SAME_SIZE(ss_fork_event);
   EXPECT_SAME_SIZE(ss_fault_event);
   EXPECT_SAME_SIZE(ss_mark_event);
+  EXPECT_SAME_SIZE(ss_pages_read_event);
+  EXPECT_SAME_SIZE(ss_wait_event);
+  EXPECT_SAME_SIZE(ss_syscall_event);
+  EXPECT_SAME_SIZE(ss_sample_event);
   EXPECT_SAME_SIZE(ss_rule);
   EXPECT_SAME_SIZE(ss_stats);
 }
@@ -78,6 +82,14 @@ TEST_F(EventAbiTest, OffsetsAgree) {
   EXPECT_SAME_MEMBER(ss_fork_event, flags);
   EXPECT_SAME_MEMBER(ss_fault_event, counts_known);
   EXPECT_SAME_MEMBER(ss_mark_event, cookie);
+  EXPECT_SAME_MEMBER(ss_pages_read_event, first_page);
+  EXPECT_SAME_MEMBER(ss_pages_read_event, dev_major);
+  EXPECT_SAME_MEMBER(ss_wait_event, wake_boottime_ns);
+  EXPECT_SAME_MEMBER(ss_wait_event, reason);
+  EXPECT_SAME_MEMBER(ss_syscall_event, result);
+  EXPECT_SAME_MEMBER(ss_syscall_event, args);
+  EXPECT_SAME_MEMBER(ss_syscall_event, path_len);
+  EXPECT_SAME_MEMBER(ss_sample_event, flags);
   EXPECT_SAME_MEMBER(ss_rule, cgroup_id);
   EXPECT_SAME_MEMBER(ss_rule, comm);
 }
