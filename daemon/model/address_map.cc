@@ -28,6 +28,13 @@ bool IsImage(ObjectKind kind) {
          kind == ObjectKind::kLibrary;
 }
 
+// Where the pages end that a range reaches into; `address` if it wraps around.
+uint64_t EndOfPages(uint64_t address, uint64_t size_bytes) {
+  constexpr uint64_t kMax = UINT64_MAX - kPageBytes;
+  if (address > kMax || size_bytes > kMax - address) return address;
+  return (address + size_bytes + kPageBytes - 1) & ~(kPageBytes - 1);
+}
+
 const char* NameOf(ObjectKind kind) {
   switch (kind) {
     case ObjectKind::kStack:
@@ -132,9 +139,14 @@ uint32_t AddressMap::AddSegment(uint64_t boottime_ns, uint32_t object, const Map
   const bool is_file = mapping.file.inode != 0;
   segment.file_offset = is_file ? mapping.file_offset + (begin - mapping.address) : 0;
   segment.prot = mapping.prot;
+  const SegmentKey key{object, begin, segment.size_bytes, segment.file_offset, segment.prot};
+  if (const auto known = segments_.find(key); known != segments_.end()) return known->second;
+  if (segments_.size() >= options_.max_segments) return kNoIndex;
+  const auto index = static_cast<uint32_t>(entry.object.segments.size());
+  segments_[key] = index;
   entry.object.segments.push_back(segment);
   entry.segment_mapped_at_ns.push_back(boottime_ns);
-  return static_cast<uint32_t>(entry.object.segments.size() - 1);
+  return index;
 }
 
 void AddressMap::SplitAt(uint64_t address) {
@@ -146,10 +158,17 @@ void AddressMap::SplitAt(uint64_t address) {
   ranges_[address] = right;
 }
 
-void AddressMap::Carve(uint64_t begin, uint64_t end) {
+void AddressMap::Carve(uint64_t begin, uint64_t end, uint32_t keeper) {
   SplitAt(begin);
   SplitAt(end);
-  ranges_.erase(ranges_.lower_bound(begin), ranges_.lower_bound(end));
+  const auto first = ranges_.lower_bound(begin);
+  const auto last = ranges_.lower_bound(end);
+  for (auto it = first; it != last; ++it) {
+    if (it->second.object != keeper) {
+      entries_[it->second.object].resident.Take(it->first, it->second.end);
+    }
+  }
+  ranges_.erase(first, last);
 }
 
 AddressMap::Applied AddressMap::Protect(const MappingEvent& mapping) {
@@ -201,13 +220,14 @@ AddressMap::Applied AddressMap::MapAnonymous(uint64_t boottime_ns, const Mapping
       range.end = until;
       range.prot = mapping.prot;
       range.object = object;
-      range.segment = kNoIndex;
       // Memory that grows is one segment, not one a step.
       const auto before = RangeAt(at - 1);
       if (before != ranges_.end() && !before->second.has_file && before->second.object == object &&
           before->second.prot == mapping.prot) {
         range.segment = before->second.segment;
-        entries_[object].object.segments[range.segment].size_bytes += until - at;
+        if (range.segment != kNoIndex) {
+          entries_[object].object.segments[range.segment].size_bytes += until - at;
+        }
       } else {
         range.segment = AddSegment(boottime_ns, object, part, at, until);
       }
@@ -237,13 +257,14 @@ AddressMap::Applied AddressMap::Apply(uint64_t boottime_ns, const MappingEvent& 
   const uint32_t object = ObjectFor(boottime_ns, mapping);
   Applied applied;
   applied.new_bytes = mapping.size_bytes;
-  for (auto it = before; it != ranges_.end() && it->first < end; ++it) {
+  for (auto it = known ? before : ranges_.lower_bound(mapping.address);
+       it != ranges_.end() && it->first < end; ++it) {
     if (it->second.object == object && it->second.has_file) {
       applied.new_bytes -= std::min(applied.new_bytes, std::min(end, it->second.end) -
                                                            std::max(mapping.address, it->first));
     }
   }
-  Carve(mapping.address, end);
+  Carve(mapping.address, end, object);
   if (object == kNoIndex) return applied;
   Range range;
   range.end = end;
@@ -258,24 +279,32 @@ AddressMap::Applied AddressMap::Apply(uint64_t boottime_ns, const MappingEvent& 
 }
 
 void AddressMap::Unmap(uint64_t address, uint64_t size_bytes) {
-  const uint64_t end = (address + size_bytes + kPageBytes - 1) & ~(kPageBytes - 1);
-  if (end > address) Carve(address, end);
+  // A break may lie inside a page, which then stays.
+  const uint64_t begin = EndOfPages(address, 0);
+  const uint64_t end = EndOfPages(address, size_bytes);
+  if (end > begin) Carve(begin, end);
 }
 
 void AddressMap::Move(uint64_t old_address, uint64_t old_bytes, uint64_t address,
                       uint64_t size_bytes) {
   const auto at = RangeAt(old_address);
-  if (at == ranges_.end() || size_bytes == 0) {
+  const uint64_t end = EndOfPages(address, size_bytes);
+  if (at == ranges_.end() || end <= address) {
     Unmap(old_address, old_bytes);
     return;
   }
   Range moved = at->second;
   moved.file_offset += old_address - at->first;
-  Unmap(old_address, old_bytes);
-  const uint64_t end = (address + size_bytes + kPageBytes - 1) & ~(kPageBytes - 1);
-  Carve(address, end);
   moved.end = end;
+  PageSet& resident = entries_[moved.object].resident;
+  const auto pages = resident.Take(old_address, EndOfPages(old_address, old_bytes));
+  Unmap(old_address, old_bytes);
+  Carve(address, end);
   ranges_[address] = moved;
+  for (const auto& [from, until] : pages) {
+    const uint64_t to = address + (from - old_address);
+    if (to < end) resident.Add(to, std::min(end, to + (until - from)));
+  }
 }
 
 AddressMap::Ranges::iterator AddressMap::StackRangeAt(uint64_t boottime_ns, uint64_t address) {
@@ -328,31 +357,33 @@ void AddressMap::MarkResident(const Ranges::iterator& range, const FaultEvent& f
       end = std::min(page + (last - own) * kPageBytes, range->second.end);
     }
   }
-  auto& resident = entries_[range->second.object].resident;
-  auto it = resident.upper_bound(begin);
-  if (it != resident.begin() && std::prev(it)->second >= begin) --it;
-  while (it != resident.end() && it->first <= end) {
-    begin = std::min(begin, it->first);
-    end = std::max(end, it->second);
-    it = resident.erase(it);
-  }
-  resident[begin] = end;
+  entries_[range->second.object].resident.Add(begin, end);
 }
 
 uint64_t AddressMap::ResidentPages(uint32_t object) const {
   uint64_t bytes = 0;
-  const auto& resident = entries_[object].resident;
   for (const auto& [start, range] : ranges_) {
-    if (range.object != object) continue;
-    auto it = resident.upper_bound(start);
-    if (it != resident.begin()) --it;
-    for (; it != resident.end() && it->first < range.end; ++it) {
-      const uint64_t begin = std::max(it->first, start);
-      const uint64_t end = std::min(it->second, range.end);
-      if (end > begin) bytes += end - begin;
-    }
+    if (range.object == object) bytes += entries_[object].resident.BytesIn(start, range.end);
   }
   return bytes / kPageBytes;
+}
+
+void AddressMap::ChargeSegment(const FaultEvent& fault, uint64_t latency_ns, bool latency_known,
+                               Segment* segment) {
+  const uint64_t major = fault.major ? 1 : 0;
+  ++(fault.major ? segment->major_faults : segment->minor_faults);
+  if (latency_known) segment->fault_ns = segment->fault_ns.value_or(0) + latency_ns;
+  if (!fault.access_known) return;
+  if (fault.instruction_fetch) {
+    ++segment->fetch_faults;
+    segment->major_fetch_faults += major;
+  } else if (fault.write) {
+    ++segment->write_faults;
+    segment->major_write_faults += major;
+  } else {
+    ++segment->read_faults;
+    segment->major_read_faults += major;
+  }
 }
 
 uint32_t AddressMap::Charge(uint64_t boottime_ns, const FaultEvent& fault, uint64_t latency_ns,
@@ -362,25 +393,13 @@ uint32_t AddressMap::Charge(uint64_t boottime_ns, const FaultEvent& fault, uint6
   if (range == ranges_.end()) return kNoIndex;
   const uint32_t object = range->second.object;
   Entry& entry = entries_[object];
-  Segment& segment = entry.object.segments[range->second.segment];
-  ++(fault.major ? entry.object.major_faults : entry.object.minor_faults);
-  ++(fault.major ? segment.major_faults : segment.minor_faults);
   const bool copies = range->second.has_file && range->second.is_private;
-  if (!fault.access_known) {
-    entry.writes_unknown |= copies;
-  } else if (fault.instruction_fetch) {
-    ++segment.fetch_faults;
-    segment.major_fetch_faults += fault.major ? 1 : 0;
-  } else if (fault.write) {
-    ++segment.write_faults;
-    segment.major_write_faults += fault.major ? 1 : 0;
-  } else {
-    ++segment.read_faults;
-    segment.major_read_faults += fault.major ? 1 : 0;
-  }
-  if (latency_known) {
-    entry.object.fault_ns = entry.object.fault_ns.value_or(0) + latency_ns;
-    segment.fault_ns = segment.fault_ns.value_or(0) + latency_ns;
+  entry.writes_unknown |= copies && !fault.access_known;
+  ++(fault.major ? entry.object.major_faults : entry.object.minor_faults);
+  if (latency_known) entry.object.fault_ns = entry.object.fault_ns.value_or(0) + latency_ns;
+  if (range->second.segment != kNoIndex) {
+    ChargeSegment(fault, latency_ns, latency_known,
+                  &entry.object.segments[range->second.segment]);
   }
   const auto [at, first] = pages_.try_emplace({object, fault.address / kPageBytes});
   Page& page = at->second;
@@ -427,6 +446,8 @@ std::vector<MappedObject> AddressMap::Take(uint64_t begin_boottime_ns) {
     Entry& entry = entries_[i];
     MappedObject& object = entry.object;
     object.pages_touched = 0;
+    // Nothing of it is mapped any longer.
+    if (!object.mapped_bytes && object.kind != ObjectKind::kStack) object.mapped_bytes = 0;
     object.map_offset_ns = offset(entry.mapped_at_ns);
     if (object.mapped_bytes && !object.huge_pages) {
       object.pages_mapped = *object.mapped_bytes / kPageBytes;
@@ -443,12 +464,15 @@ std::vector<MappedObject> AddressMap::Take(uint64_t begin_boottime_ns) {
   by_touch.reserve(pages_.size());
   for (const auto& [key, page] : pages_) {
     MappedObject& object = entries_[key.first].object;
-    Segment& segment = object.segments[page.segment];
-    ++*object.pages_touched;
-    ++*segment.pages_touched;
-    if (page.dirtied && object.pages_dirtied) {
-      ++*object.pages_dirtied;
-      ++*segment.pages_dirtied;
+    Segment beyond_the_bound;
+    Segment& segment =
+        page.segment == kNoIndex ? beyond_the_bound : object.segments[page.segment];
+    const bool dirtied = page.dirtied && object.pages_dirtied;
+    object.pages_touched = *object.pages_touched + 1;
+    segment.pages_touched = segment.pages_touched.value_or(0) + 1;
+    if (dirtied) {
+      object.pages_dirtied = *object.pages_dirtied + 1;
+      segment.pages_dirtied = segment.pages_dirtied.value_or(0) + 1;
     }
     by_touch.emplace_back(page.touch_order, key.first, key.second);
   }

@@ -7,22 +7,28 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "daemon/model/evidence.h"
+#include "daemon/model/page_set.h"
 #include "daemon/model/startup.h"
 
 namespace startscope {
 
 // The mappings of one process as they come and go, and the faults charged to them: which object, which
-// segment, which page. Feed changes and faults in order of time. One thread.
+// segment, which page. Feed changes and faults in order of time. Sizes that wrap around the address
+// space change nothing. One thread.
 class AddressMap {
  public:
   struct Options {
     FileId executable;  // of the mapping that holds the program headers
     FileId loader;      // as found by BoundaryFinder
     size_t max_objects = 1024;
+    // Over all objects; faults of further ones are charged to their object only.
+    size_t max_segments = 16384;
     // Pages listed with their heat, over all objects; 0: none.
     size_t max_pages = 0;
     // The fault-around windows were asked for: pages_resident can be told.
@@ -49,6 +55,9 @@ class AddressMap {
   uint32_t Charge(uint64_t boottime_ns, const FaultEvent& fault, uint64_t latency_ns,
                   bool latency_known);
 
+  // As far as it is known by now. `index` is one that Find() or Charge() gave.
+  [[nodiscard]] const MappedObject& object(uint32_t index) const { return entries_[index].object; }
+
   // Paths and files, in order of first mapping; indexes stay valid.
   [[nodiscard]] std::vector<Timeline::Object> Names() const;
 
@@ -64,7 +73,7 @@ class AddressMap {
     bool has_file = false;
     bool is_private = true;
     uint32_t object = 0;
-    uint32_t segment = 0;
+    uint32_t segment = kNoIndex;  // of the object; kNoIndex: beyond the bound
   };
   using Ranges = std::map<uint64_t, Range>;  // by start address
   struct Entry {
@@ -73,10 +82,10 @@ class AddressMap {
     // Of a fault on private file memory it is not known whether it wrote.
     bool writes_unknown = false;
     std::vector<uint64_t> segment_mapped_at_ns;
-    std::map<uint64_t, uint64_t> resident;  // disjoint address ranges: begin -> end
+    PageSet resident;
   };
   struct Page {
-    uint32_t segment = 0;
+    uint32_t segment = kNoIndex;
     uint32_t minor_faults = 0;
     uint32_t major_faults = 0;
     bool written = false;
@@ -91,16 +100,20 @@ class AddressMap {
 
   uint32_t ObjectFor(uint64_t boottime_ns, const MappingEvent& mapping);
   [[nodiscard]] ObjectKind KindOf(const MappingEvent& mapping) const;
+  // What is mapped again as it was is the segment that it was.
   uint32_t AddSegment(uint64_t boottime_ns, uint32_t object, const MappingEvent& mapping,
                       uint64_t begin, uint64_t end);
   Applied Protect(const MappingEvent& mapping);
   Applied MapAnonymous(uint64_t boottime_ns, const MappingEvent& mapping);
-  // Removes [begin, end) from the ranges, splitting what overlaps.
-  void Carve(uint64_t begin, uint64_t end);
+  // Removes [begin, end) from the ranges, splitting what overlaps. What was in memory of it is not any
+  // longer, but of `keeper`, whose ranges may only have been merged.
+  void Carve(uint64_t begin, uint64_t end, uint32_t keeper = kNoIndex);
   // Makes `address` the start of a range, if it lies inside one.
   void SplitAt(uint64_t address);
   Ranges::iterator RangeAt(uint64_t address);
   Ranges::iterator StackRangeAt(uint64_t boottime_ns, uint64_t address);
+  static void ChargeSegment(const FaultEvent& fault, uint64_t latency_ns, bool latency_known,
+                            Segment* segment);
   void MarkResident(const Ranges::iterator& range, const FaultEvent& fault);
   [[nodiscard]] uint64_t ResidentPages(uint32_t object) const;
 
@@ -109,6 +122,9 @@ class AddressMap {
   Ranges ranges_;
   std::vector<Entry> entries_;
   absl::flat_hash_map<std::pair<uint32_t, uint64_t>, Page> pages_;  // object, page number
+  // Object, address, size, file offset, protection; to its index in the object.
+  using SegmentKey = std::tuple<uint32_t, uint64_t, uint64_t, uint64_t, uint32_t>;
+  absl::flat_hash_map<SegmentKey, uint32_t> segments_;
   uint64_t touches_ = 0;
   uint64_t objects_not_kept_ = 0;
 };

@@ -200,7 +200,8 @@ TEST_F(AddressMapTest, MemoryThatGrowsIsOneSegment) {
 }
 
 TEST_F(AddressMapTest, MergedMemoryFillsHolesAndKeepsTheBssOfALibrary) {
-  Map(FileMapping(kLibraryFile, kMemory, 1, kReadWrite));
+  Map(FileMapping(kLibraryFile, kMemory - kPage, 1, kReadExec));
+  Map(FileMapping(kLibraryFile, kMemory, 1, kReadWrite, 1));
   Map(MemoryMapping(kMemory + kPage, 1));  // its BSS
   const auto merged = Map(MemoryMapping(kMemory + kPage, 3));
   EXPECT_EQ(merged.new_bytes, 2 * kPage);
