@@ -127,6 +127,24 @@ std::vector<Spell> SpellsOf(const Evidence& evidence) {
   return spells;
 }
 
+template <typename T>
+uint64_t LastOf(uint32_t tid, const std::vector<Timed<T>>& list) {
+  const auto last = std::find_if(list.rbegin(), list.rend(),
+                                 [tid](const Timed<T>& timed) { return timed.tid == tid; });
+  return last == list.rend() ? 0 : last->boottime_ns;
+}
+
+// Until when it is known what the main thread did. A startup that ends by itself ends with a reading;
+// another may end inside a wait, which would be recorded only when it is over.
+uint64_t SeenUntil(const Evidence& evidence, const End& end) {
+  if (end.counters) return end.boottime_ns;
+  const uint32_t tid = evidence.pid;
+  return std::max({evidence.exec_boottime_ns, LastOf(tid, evidence.faults),
+                   LastOf(tid, evidence.mappings), LastOf(tid, evidence.marks),
+                   LastOf(tid, evidence.pages_read), LastOf(tid, evidence.waits),
+                   LastOf(tid, evidence.calls), LastOf(tid, evidence.samples)});
+}
+
 void SplitByWaits(const Span& span, const std::vector<Spell>& spells, PhaseSlice* slice) {
   uint64_t blocked = 0;
   uint64_t queued = 0;
@@ -134,9 +152,11 @@ void SplitByWaits(const Span& span, const std::vector<Spell>& spells, PhaseSlice
     blocked += spell.blocked.Overlap(span.begin, span.end);
     queued += spell.queued.Overlap(span.begin, span.end);
   }
+  blocked = std::min(blocked, slice->duration_ns);
+  queued = std::min(queued, slice->duration_ns - blocked);
   slice->blocked_ns = blocked;
   slice->runqueue_ns = queued;
-  slice->on_cpu_ns = slice->duration_ns - std::min(slice->duration_ns, blocked + queued);
+  slice->on_cpu_ns = slice->duration_ns - blocked - queued;
 }
 
 void SplitByReadings(const Span& span, const std::vector<Reading>& all,
@@ -195,10 +215,15 @@ void AddSpells(const Evidence& evidence, const FileNames& names,
   }
 }
 
-std::vector<Activity> ActivitiesOf(const Evidence& evidence, const TimeSources& sources,
-                                   const FileNames& names) {
+std::vector<Activity> ActivitiesOf(const Evidence& evidence, const End& end,
+                                   const TimeSources& sources, const FileNames& names) {
   std::vector<Activity> activities;
   if (sources.waits) AddSpells(evidence, names, &activities);
+  const uint64_t seen_until = SeenUntil(evidence, end);
+  if (sources.waits && seen_until < end.boottime_ns) {
+    activities.emplace_back(Span{seen_until, end.boottime_ns}, Layer::kBase,
+                            TimeReason::kUnexplained);
+  }
   for (size_t i = 0; sources.faults_timed && i < evidence.faults.size(); ++i) {
     const auto& fault = evidence.faults[i];
     const FaultEvent& value = fault.value;
@@ -227,6 +252,8 @@ std::vector<Activity> ActivitiesOf(const Evidence& evidence, const TimeSources& 
     activities.emplace_back(Span{call.value.entry_boottime_ns, call.boottime_ns}, Layer::kCall,
                             TimeReason::kSyscall);
   }
+  // Its end would come before its begin.
+  std::erase_if(activities, [](const Activity& one) { return one.span.length() == 0; });
   return activities;
 }
 
@@ -359,10 +386,11 @@ void SplitTime(const Evidence& evidence, const End& end, const TimeSources& sour
   const std::vector<Reading> all = ReadingsInOrder(evidence, end, sources.marks);
   const std::vector<Reading> full = WithCounters(all);
   const std::vector<Spell> spells = sources.waits ? SpellsOf(evidence) : std::vector<Spell>();
+  const uint64_t seen_until = SeenUntil(evidence, end);
   for (PhaseSlice& slice : *slices) {
     const Span span = SpanOf(slice, origin);
     if (sources.waits) {
-      SplitByWaits(span, spells, &slice);
+      if (span.end <= seen_until) SplitByWaits(span, spells, &slice);
     } else {
       SplitByReadings(span, all, full, &slice);
     }
@@ -375,7 +403,7 @@ void SplitTime(const Evidence& evidence, const End& end, const TimeSources& sour
 void BlameTime(const Evidence& evidence, const End& end, const TimeSources& sources, const FileNames& names,
                std::vector<PhaseSlice>* slices) {
   const uint64_t origin = evidence.exec.begin_boottime_ns;
-  const std::vector<Activity> activities = ActivitiesOf(evidence, sources, names);
+  const std::vector<Activity> activities = ActivitiesOf(evidence, end, sources, names);
   Sweep sweep(activities);
   const std::vector<Reading> full = WithCounters(ReadingsInOrder(evidence, end, sources.marks));
   for (PhaseSlice& slice : *slices) {

@@ -24,7 +24,7 @@ struct TimeSources {
 };
 
 // Splits each slice's duration into on-CPU, run-queue and blocked time of the main thread: from its
-// recorded waits, or else from the scheduler's figures where they were read at both of its ends, or
+// recorded waits, as far as it was seen, or else from the scheduler's figures where they were read at both of its ends, or
 // were read around it and show no time off the CPU. Sets storage_bytes likewise.
 void SplitTime(const Evidence& evidence, const End& end, const TimeSources& sources,
                std::vector<PhaseSlice>* slices);
