@@ -20,21 +20,29 @@ bool IsProgramFile(const MappedObject& object) {
 
 std::string BaseName(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
-std::optional<uint64_t> BytesRead(const Evidence& evidence, const End& end, bool use_marks) {
+struct BytesRead {
+  std::optional<uint64_t> bytes;
+  bool to_the_end = false;  // otherwise there may have been more
+};
+
+BytesRead FindBytesRead(const Evidence& evidence, const End& end, bool use_marks) {
   const Counters* last = end.counters ? &*end.counters : nullptr;
   // What is read at the last mark is not all, but more than nothing is known then too.
-  if (last == nullptr && use_marks && !evidence.marks.empty()) {
-    last = &evidence.marks.back().value.now;
+  for (auto mark = evidence.marks.rbegin(); use_marks && last == nullptr; ++mark) {
+    if (mark == evidence.marks.rend()) break;
+    if (mark->boottime_ns <= end.boottime_ns) last = &mark->value.now;
   }
-  if (last == nullptr || last->read_bytes < evidence.exec.begin.read_bytes) return std::nullopt;
-  return last->read_bytes - evidence.exec.begin.read_bytes;
+  const uint64_t begin = evidence.exec.begin.read_bytes;
+  if (last == nullptr || last->read_bytes < begin) return {};
+  return {last->read_bytes - begin, end.counters.has_value()};
 }
 
-void Classify(const StorageReads& storage, bool pages_known, Startup* startup) {
+void Classify(const StorageReads& storage, bool pages_known, bool bytes_to_the_end,
+              Startup* startup) {
   const bool nothing = storage.bytes.value_or(0) == 0 && storage.pages.value_or(0) == 0 &&
                        startup->faults.major.value_or(0) == 0;
   if (nothing) {
-    if (!storage.bytes && !storage.pages) return;
+    if (!bytes_to_the_end && !storage.pages) return;
     startup->temperature = StartTemperature::kWarm;
     startup->temperature_evidence = "nothing was read from storage";
     return;
@@ -71,7 +79,9 @@ void Classify(const StorageReads& storage, bool pages_known, Startup* startup) {
 void AccountStorage(const Evidence& evidence, const End& end, bool pages_known, bool waits_known,
                     size_t max_files, Startup* startup) {
   StorageReads storage;
-  storage.bytes = BytesRead(evidence, end, startup->precision == Precision::kExact);
+  const BytesRead bytes =
+      FindBytesRead(evidence, end, startup->precision == Precision::kExact);
+  storage.bytes = bytes.bytes;
   std::map<std::string, uint64_t> waits;  // by path
   uint64_t wait_ns = 0;
   for (const TimeShare& share : startup->blame) {
@@ -123,7 +133,7 @@ void AccountStorage(const Evidence& evidence, const End& end, bool pages_known, 
       storage.files.resize(max_files);
     }
   }
-  Classify(storage, pages_known, startup);
+  Classify(storage, pages_known, bytes.to_the_end, startup);
   if (storage.bytes || storage.pages) startup->storage = std::move(storage);
 }
 

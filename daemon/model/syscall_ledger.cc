@@ -29,8 +29,9 @@ SyscallUse SumSyscalls(const Evidence& evidence, const End& end, size_t max_sear
   for (const auto& call : evidence.calls) {
     if (call.boottime_ns > end.boottime_ns) continue;
     const SyscallEvent& value = call.value;
-    const uint64_t duration =
-        call.boottime_ns > value.entry_boottime_ns ? call.boottime_ns - value.entry_boottime_ns : 0;
+    const bool timed =
+        value.entry_boottime_ns != 0 && value.entry_boottime_ns <= call.boottime_ns;
+    const uint64_t duration = timed ? call.boottime_ns - value.entry_boottime_ns : 0;
     SyscallTotal& total = totals[value.number];
     total.number = value.number;
     ++total.calls;
