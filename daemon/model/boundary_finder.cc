@@ -247,6 +247,11 @@ std::optional<Boundary> BoundaryFinder::InferMain() const {
         at / kFaultAroundBytes != evidence_.exec.at_entry / kFaultAroundBytes;
     if (faults_apart) return std::nullopt;  // it will fault when it is reached
   }
+  // Of a program that glibc is linked into, hundreds of microseconds lie between the two: its whole
+  // initialisation, CPUID included.
+  const bool far_apart = evidence_.exec.at_base == 0 && images_.executable != nullptr &&
+                         images_.executable->facts->libc == Libc::kGlibc;
+  if (far_apart) return std::nullopt;
   return Boundary{entry->boottime_ns, BoundarySource::kInferred, std::nullopt};
 }
 

@@ -38,7 +38,8 @@ class BoundaryFinder {
   [[nodiscard]] const FileId& executable_file() const { return executable_; }
 
   // main, when no mark shows it: the first instruction fetch in its page, where that lies apart from
-  // the entry point's; otherwise the entry point itself. nullopt: no evidence (yet).
+  // the entry point's; otherwise the entry point itself, where little happens in between. nullopt: no
+  // evidence (yet).
   [[nodiscard]] std::optional<Boundary> InferMain() const;
 
   // How the place of a mark was found.

@@ -403,6 +403,12 @@ Startup BuildStartup(const Evidence& evidence, const StartupImages& images, cons
     startup.observer.added_minor_faults = ledger.unrecorded_minor;
   }
   AddDegradations(evidence, images, cut, ledger, options, finder, &startup);
+  const bool ended_itself =
+      startup.outcome == Outcome::kReached || startup.outcome == Outcome::kExited;
+  if (!exact && !cut.main && ended_itself) {
+    Degrade(&startup, DegradationKind::kMainNotObserved,
+            "main of this program shows in no fault of its own; the phase before it includes it");
+  }
   const bool past_entry = cut.main.has_value();
   if (exact && main_inferred && past_entry) {
     Degrade(&startup, DegradationKind::kMainNotObserved,

@@ -4,7 +4,7 @@
 
 """boundary_error.py --build DIR [--runs N]: how far the boundaries that an unperturbed watch infers lie from
 the exact ones. Each program runs N times either way, by turns, and the offsets of each phase's begin from the
-startup's begin are compared: medians, their difference, and how much the runs themselves differ (the middle
+first user instruction are compared (how long the exec itself took varies more than anything after it): medians, their difference, and how much the runs themselves differ (the middle
 half). Two watches cannot share a run: the breakpoints of the exact one would give away the faults that the
 other infers from. Needs root. Prints a Markdown table."""
 
@@ -23,9 +23,10 @@ PROGRAMS = [
 
 
 def begins(startup):
-    """phase -> offset of its begin in µs."""
-    return {p["phase"].replace("PHASE_", "").lower(): int(p["offset_ns"]) / 1000
-            for p in startup["phases"]}
+    """phase -> offset of its begin from the end of kernel exec in µs."""
+    exec_ns = int(startup["phases"][0]["duration_ns"])
+    return {p["phase"].replace("PHASE_", "").lower(): (int(p["offset_ns"]) - exec_ns) / 1000
+            for p in startup["phases"][1:]}
 
 
 def sources(startup):
@@ -64,9 +65,7 @@ def main():
                     runs.append(begins(startup))
                     if precision == "unperturbed":
                         how.update(sources(startup))
-            for phase in seen["exact"][-1]:
-                if phase == "kernel_exec":
-                    continue
+            for phase in list(seen["exact"][-1])[1:]:
                 exact = [r[phase] for r in seen["exact"] if phase in r]
                 inferred = [r[phase] for r in seen["unperturbed"] if phase in r]
                 missing = options.runs - len(inferred)
