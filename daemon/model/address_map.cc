@@ -257,13 +257,16 @@ AddressMap::Applied AddressMap::Apply(uint64_t boottime_ns, const MappingEvent& 
   const uint32_t object = ObjectFor(boottime_ns, mapping);
   Applied applied;
   applied.new_bytes = mapping.size_bytes;
+  int covered = 0;
   for (auto it = known ? before : ranges_.lower_bound(mapping.address);
        it != ranges_.end() && it->first < end; ++it) {
     if (it->second.object == object && it->second.has_file) {
       applied.new_bytes -= std::min(applied.new_bytes, std::min(end, it->second.end) -
                                                            std::max(mapping.address, it->first));
+      covered += it->first >= mapping.address && it->second.end <= end ? 1 : 0;
     }
   }
+  applied.mapped_again = covered > 1;
   Carve(mapping.address, end, object);
   if (object == kNoIndex) return applied;
   Range range;

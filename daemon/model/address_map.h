@@ -39,6 +39,9 @@ class AddressMap {
   struct Applied {
     bool is_protection = false;  // otherwise a mapping
     uint64_t new_bytes = 0;      // not mapped by the same object before
+    // It covers several mappings of the same object, which no part of loading it does: it must have been
+    // unmapped before.
+    bool mapped_again = false;
   };
   // `operation` kUnspecified: to be told from the record itself.
   Applied Apply(uint64_t boottime_ns, const MappingEvent& mapping, MappingOperation operation);

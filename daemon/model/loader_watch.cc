@@ -65,7 +65,7 @@ void LoaderWatch::OnMark(const Event& event, const MarkEvent& mark) {
   activity->result.requested = mark.text;
   const AddressMap::Place caller = map_.Find(mark.caller);
   if (caller.object == kNoIndex) return;
-  activity->result.caller_object = map_.Names()[caller.object].path;
+  activity->result.caller_object = map_.object(caller.object).path;
   activity->result.caller_offset = caller.file_offset;
 }
 
@@ -92,6 +92,18 @@ LoaderWatch::Activity* LoaderWatch::AddLibrary(const Event& event, const Candida
   return activity;
 }
 
+LoaderWatch::Candidates::iterator LoaderWatch::AddCandidate(const Event& event,
+                                                            const MappingEvent& mapping) {
+  // Threads that map data leave one behind each, and end.
+  if (candidates_.size() >= kMaxThreads && !candidates_.contains(event.tid)) {
+    candidates_.erase(std::min_element(
+        candidates_.begin(), candidates_.end(), [](const auto& a, const auto& b) {
+          return a.second.boottime_ns < b.second.boottime_ns;
+        }));
+  }
+  return candidates_.insert_or_assign(event.tid, Candidate{event.boottime_ns, mapping}).first;
+}
+
 void LoaderWatch::OnMapping(const Event& event, const MappingEvent& mapping) {
   const AddressMap::Applied applied =
       map_.Apply(event.boottime_ns, mapping, MappingOperation::kUnspecified);
@@ -101,15 +113,25 @@ void LoaderWatch::OnMapping(const Event& event, const MappingEvent& mapping) {
   if (file.inode == 0) {
     // The BSS of a library is part of it.
     const AddressMap::Place place = map_.Find(mapping.address);
-    if (place.object != kNoIndex) file = map_.Names()[place.object].file;
+    if (place.object != kNoIndex) file = map_.object(place.object).file;
   }
   if (file.inode == 0) return;
-  if (activity == nullptr || !activity->files.contains(file)) {
-    auto candidate = candidates_.find(event.tid);
-    if (candidate == candidates_.end() || candidate->second.mapping.file != file) {
-      const bool fresh = !applied.is_protection && applied.new_bytes != 0;
-      if (!fresh || candidates_.size() >= kMaxThreads) return;
-      candidate = candidates_.insert_or_assign(event.tid, Candidate{event.boottime_ns, mapping}).first;
+  // Closed since, and loaded again by a call that no mark shows.
+  const bool again = applied.mapped_again && activity != nullptr && activity->relocated &&
+                     activity->result.source == BoundarySource::kMapping;
+  auto candidate = candidates_.find(event.tid);
+  const MappingEvent* first =
+      candidate == candidates_.end() ? nullptr : &candidate->second.mapping;
+  const bool same_file = first != nullptr && first->file == file;
+  const bool begun = same_file && mapping.address > first->address &&
+                     mapping.address - first->address < first->size_bytes;
+  if (activity == nullptr || again || begun || !activity->files.contains(file)) {
+    if (!begun) {
+      const bool fresh =
+          !applied.is_protection && (applied.new_bytes != 0 || applied.mapped_again);
+      const bool same_place = same_file && mapping.address == first->address;
+      if (!fresh && (applied.is_protection || !same_place)) return;
+      candidate = AddCandidate(event, mapping);
       if (known_.contains(file)) return;
     }
     if ((mapping.prot & PROT_EXEC) == 0) return;
@@ -135,7 +157,7 @@ void LoaderWatch::OnFault(const Event& event, const FaultEvent& fault) {
   activity.later_fault_ns += latency;
   const AddressMap::Place place = map_.Find(fault.address);
   if (place.object == kNoIndex) return;
-  const FileId file = map_.Names()[place.object].file;
+  const FileId file = map_.object(place.object).file;
   for (MappedObject& object : activity.objects) {
     if (object.file != file) continue;
     ++(fault.major ? object.major_faults : object.minor_faults);

@@ -49,7 +49,9 @@ class LoaderWatch {
     uint64_t boottime_ns = 0;
     MappingEvent mapping;
   };
+  using Candidates = std::map<uint32_t, Candidate>;  // by thread
   void OnMapping(const Event& event, const MappingEvent& mapping);
+  Candidates::iterator AddCandidate(const Event& event, const MappingEvent& mapping);
   // A library that begins with `first`; nullptr: too many threads load at once.
   Activity* AddLibrary(const Event& event, const Candidate& first);
   void OnFault(const Event& event, const FaultEvent& fault);
@@ -61,8 +63,8 @@ class LoaderWatch {
   const ExecEvent exec_;
   AddressMap map_;
   std::set<FileId> known_;
-  std::map<uint32_t, Activity> open_;          // by thread
-  std::map<uint32_t, Candidate> candidates_;  // by thread
+  std::map<uint32_t, Activity> open_;  // by thread
+  Candidates candidates_;
   std::vector<LoaderActivity> finished_;
 };
 
