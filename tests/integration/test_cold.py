@@ -36,7 +36,7 @@ class Cold(unittest.TestCase):
         self.directory = tempfile.mkdtemp(prefix="startscope-cold-", dir="/var/tmp")
         self.addCleanup(shutil.rmtree, self.directory, True)
         self.program = os.path.join(self.directory, "cold_program")
-        self.library = os.path.join(self.directory, "libcold.so")
+        self.dependency = os.path.join(self.directory, "libcold.so")
         source = os.path.join(self.directory, "cold.c")
         # 4 MiB of tables in each, of which the program reads a few pages.
         pathlib.Path(source).write_text(
@@ -49,13 +49,13 @@ class Cold(unittest.TestCase):
         pathlib.Path(main).write_text(
             'extern int SumTable(void); static const volatile char own[4 << 20] = {4, 5, 6};\n'
             'int main(void) { return SumTable() + own[1 << 20] + own[3 << 20] == -1; }\n')
-        subprocess.run(["gcc", "-O1", "-shared", "-fPIC", "-o", self.library, source], check=True)
+        subprocess.run(["gcc", "-O1", "-shared", "-fPIC", "-o", self.dependency, source], check=True)
         subprocess.run(["gcc", "-O1", "-o", self.program, main, "-L" + self.directory, "-lcold",
                         "-Wl,-rpath," + self.directory], check=True)
 
     def run_once(self, rpc, cold=True, **options):
         # The daemon reads the program when it prepares for it, so eviction comes after that.
-        before = (lambda: evict([self.program, self.library])) if cold else (lambda: None)
+        before = (lambda: evict([self.program, self.dependency])) if cold else (lambda: None)
         return rpc.run([self.program], before=before, **options)
 
     def test_pages_and_majors_are_the_kernels(self):
@@ -78,7 +78,7 @@ class Cold(unittest.TestCase):
                         self.assertGreater(int(storage["bytes"]), read // 2)
                         by_file = {f["path"]: f for f in storage["files"]}
                         self.assertIn(self.program, by_file)
-                        self.assertIn(self.library, by_file)
+                        self.assertIn(self.dependency, by_file)
                         self.assertEqual(sum(int(f["pages"]) for f in storage["files"]),
                                          int(storage["pages"]))
                         for one in startup["objects"]:
@@ -86,7 +86,7 @@ class Cold(unittest.TestCase):
                                 self.assertEqual(one["pages_read"], by_file[one["path"]]["pages"])
                         blocked = {b["object"]: int(b["duration_ns"]) for b in startup["blame"]
                                    if b["reason"] == "TIME_REASON_BLOCKED_IO"}
-                        self.assertIn(self.library, blocked)
+                        self.assertIn(self.dependency, blocked)
                         self.assertEqual(sum(blocked.values()), int(storage["wait_ns"]))
 
     def test_temperature(self):
@@ -95,13 +95,13 @@ class Cold(unittest.TestCase):
             cold = self.run_once(rpc).startups[0]
             self.assertEqual(cold["temperature"], "START_TEMPERATURE_COLD", cold["temperature_evidence"])
             self.assertIn("libcold.so", cold["temperature_evidence"])
-            for path in (self.program, self.library):
+            for path in (self.program, self.dependency):
                 pathlib.Path(path).read_bytes()
             warm = self.run_once(rpc, cold=False)
             self.assertEqual(warm.usage.ru_inblock, 0, "something else evicted the files")
             self.assertEqual(warm.startups[0]["temperature"], "START_TEMPERATURE_WARM")
             self.assertEqual(warm.startups[0]["storage"]["bytes"], "0")
-            partly = rpc.run([self.program], before=lambda: evict([self.library])).startups[0]
+            partly = rpc.run([self.program], before=lambda: evict([self.dependency])).startups[0]
             self.assertEqual(partly["temperature"], "START_TEMPERATURE_PARTLY_COLD",
                              partly["temperature_evidence"])
         # Of its own, lest a watch that just ended still has more measured.
@@ -115,7 +115,7 @@ class Cold(unittest.TestCase):
             self.assertNotIn("wait_ns", startup["storage"])
             for blame in startup["blame"]:
                 if blame["reason"] == "TIME_REASON_BLOCKED_IO":  # inside a major fault, so it is known
-                    self.assertIn(blame["object"], (self.program, self.library))
+                    self.assertIn(blame["object"], (self.program, self.dependency))
 
 
 class SparseFile(unittest.TestCase):
