@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <iterator>
 #include <map>
+#include <string_view>
 #include <utility>
 
 #include "daemon/model/boundary_finder.h"
@@ -18,6 +19,23 @@ namespace {
 
 // Records of a process that executes nothing are forgotten after this long.
 constexpr uint64_t kWaitingNs = 5'000'000'000;
+
+// Names the functions, by offset in `file`, that a timeline's faults happened in.
+void NameFunctions(const FileId& file, const absl::flat_hash_map<uint64_t, std::string_view>& names,
+                   Timeline* timeline) {
+  absl::flat_hash_map<std::string_view, uint32_t> indexes;
+  for (TimelineEntry& entry : timeline->entries) {
+    auto* fault = std::get_if<FaultEntry>(&entry.entry);
+    if (fault == nullptr || fault->ip_object == kNoIndex || fault->symbol != kNoIndex) continue;
+    if (timeline->objects[fault->ip_object].file != file) continue;
+    const auto found = names.find(fault->ip_offset);
+    if (found == names.end() || found->second.empty()) continue;
+    const auto [index, first] =
+        indexes.try_emplace(found->second, static_cast<uint32_t>(timeline->symbols.size()));
+    if (first) timeline->symbols.emplace_back(found->second);
+    fault->symbol = index->second;
+  }
+}
 
 }  // namespace
 
@@ -419,22 +437,22 @@ void StartupModel::OnImage(const ImageEvent& image) {
 }
 
 void StartupModel::OnSymbols(const SymbolsEvent& symbols) {
+  absl::flat_hash_map<uint64_t, std::string_view> names;
+  for (const SymbolsEvent::Symbol& symbol : symbols.symbols) {
+    names[symbol.file_offset] = symbol.name;
+  }
   for (Finishing& finishing : finishing_) {
-    if (finishing.symbols_awaited.erase(symbols.file) == 0) continue;
-    Timeline& timeline = *finishing.startup->timeline;
-    absl::flat_hash_map<uint64_t, uint32_t> names;
-    for (const SymbolsEvent::Symbol& symbol : symbols.symbols) {
-      if (symbol.name.empty()) continue;
-      names[symbol.file_offset] = static_cast<uint32_t>(timeline.symbols.size());
-      timeline.symbols.push_back(symbol.name);
-    }
-    for (TimelineEntry& entry : timeline.entries) {
-      auto* fault = std::get_if<FaultEntry>(&entry.entry);
-      if (fault == nullptr || fault->ip_object == kNoIndex) continue;
-      if (timeline.objects[fault->ip_object].file != symbols.file) continue;
-      const auto found = names.find(fault->ip_offset);
-      if (found != names.end()) fault->symbol = found->second;
-    }
+    const auto awaited = finishing.symbols_awaited.find(symbols.file);
+    if (awaited == finishing.symbols_awaited.end()) continue;
+    NameFunctions(symbols.file, names, &*finishing.startup->timeline);
+    // Several may have asked for functions of the same file; who asked is not in the answer.
+    const bool answers_all = std::all_of(
+        awaited->second.begin(), awaited->second.end(),
+        [&names](uint64_t file_offset) { return names.contains(file_offset); });
+    if (!answers_all && !names.empty()) continue;
+    finishing.symbols_awaited.erase(awaited);
+    // The file could not be opened; requests are answered in their order.
+    if (names.empty()) break;
   }
   ProceedAll(0);
 }
@@ -605,10 +623,13 @@ void StartupModel::Finish(std::shared_ptr<Open> open, const End& end, WatchMask 
   finishing.deadline_ns = now_ns_ + options_.facts_patience_ns;
   finishing.startup_id = StartupIdOf(finishing.open->evidence);
   const bool at_once = options_.facts_patience_ns == 0;
-  if (!Proceed(&finishing, at_once)) finishing_.push_back(std::move(finishing));
+  const bool held = std::any_of(
+      finishing_.begin(), finishing_.end(),
+      [&finishing](const Finishing& one) { return one.startup_id == finishing.startup_id; });
+  if (!Proceed(&finishing, at_once, held)) finishing_.push_back(std::move(finishing));
 }
 
-bool StartupModel::Proceed(Finishing* finishing, bool at_once) {
+bool StartupModel::Proceed(Finishing* finishing, bool at_once, bool held) {
   if (finishing->startup == nullptr) {
     if (!at_once && !finishing->facts_awaited.empty()) return false;
     Open& open = *finishing->open;
@@ -622,7 +643,7 @@ bool StartupModel::Proceed(Finishing* finishing, bool at_once) {
     open.evidence.pid = pid;
     open.evidence.start_boottime_ns = start_boottime_ns;
   }
-  if (!at_once && !finishing->symbols_awaited.empty()) return false;
+  if (held || (!at_once && !finishing->symbols_awaited.empty())) return false;
   Deliver(*finishing);
   return true;
 }
@@ -648,7 +669,8 @@ void StartupModel::RequestSymbols(Finishing* finishing) {
     request.file_offsets.erase(
         std::unique(request.file_offsets.begin(), request.file_offsets.end()),
         request.file_offsets.end());
-    if (prober_->RequestSymbols(request)) finishing->symbols_awaited.insert(file);
+    if (!prober_->RequestSymbols(request)) continue;
+    finishing->symbols_awaited[file] = std::move(request.file_offsets);
   }
 }
 
@@ -664,16 +686,28 @@ void StartupModel::Deliver(const Finishing& finishing) {
 }
 
 void StartupModel::ProceedAll(WatchMask of_watches) {
+  std::set<std::string> held;  // by startup
   for (auto it = finishing_.begin(); it != finishing_.end();) {
     const bool at_once = it->deadline_ns <= now_ns_ || (it->watches & of_watches) != 0;
-    it = Proceed(&*it, at_once) ? finishing_.erase(it) : std::next(it);
+    if (Proceed(&*it, at_once, held.contains(it->startup_id))) {
+      it = finishing_.erase(it);
+    } else {
+      held.insert(it->startup_id);
+      ++it;
+    }
   }
   ProceedActivities(of_watches);
 }
 
 void StartupModel::ClearWatch(int slot) {
   const WatchMask bit = WatchMask{1} << slot;
-  ProceedAll(bit);  // nobody will wait for what is still missing
+  for (Finishing& finishing : finishing_) {
+    if (finishing.watches != bit) finishing.watches &= ~bit;
+  }
+  for (PendingActivity& pending : pending_activities_) {
+    if (pending.watches != bit) pending.watches &= ~bit;
+  }
+  ProceedAll(bit);  // for those, nobody will wait for what is still missing
   watches_[slot].reset();
   std::vector<uint32_t> orphaned;
   for (auto& [pid, open] : open_) {

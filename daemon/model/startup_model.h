@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <list>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -102,7 +103,7 @@ class StartupModel {
     std::optional<MilestoneKind> reached;  // it goes on; otherwise this is its last
     uint64_t deadline_ns = 0;
     std::set<FileId> facts_awaited;
-    std::set<FileId> symbols_awaited;
+    std::map<FileId, std::vector<uint64_t>> symbols_awaited;  // the offsets asked for, ascending
     std::shared_ptr<Startup> startup;  // once built
   };
   // A loader activity that waits likewise.
@@ -146,8 +147,8 @@ class StartupModel {
   // Ends a startup, or the part of it that some watches wanted, now or when its files are known.
   void Finish(std::shared_ptr<Open> open, const End& end, WatchMask watches,
               std::optional<MilestoneKind> reached);
-  // Takes the next step; true when it was delivered.
-  bool Proceed(Finishing* finishing, bool at_once);
+  // Takes the next step; true when it was delivered. `held`: an earlier part of it must come first.
+  bool Proceed(Finishing* finishing, bool at_once, bool held);
   void RequestSymbols(Finishing* finishing);
   void Deliver(const Finishing& finishing);
   void ProceedAll(WatchMask of_watches);
