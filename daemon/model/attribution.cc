@@ -3,6 +3,7 @@
 
 #include "daemon/model/attribution.h"
 
+#include <sys/mman.h>
 #include <sys/syscall.h>
 
 #include <algorithm>
@@ -218,7 +219,8 @@ class Walk {
         to.size_bytes = value.args[2];
         if (to.error == 0) {
           to.address = result;
-          map_.Move(value.args[0], value.args[1], result, value.args[2]);
+          const bool stays = (value.args[3] & MREMAP_DONTUNMAP) != 0;
+          map_.Move(value.args[0], stays ? 0 : value.args[1], result, value.args[2]);
         }
         break;
       default:
