@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <climits>
 #include <cstdlib>
 #include <optional>
@@ -39,6 +40,7 @@ namespace {
 using startscope::v1::Startup;
 using startscope::v1::WatchStartupsResponse;
 
+constexpr std::chrono::seconds kListTimeout(5);
 constexpr absl::Duration kArmTimeout = absl::Seconds(60);
 // After the last process ended: how long its missing startups may take, counted from the last one
 // that came, and in all.
@@ -138,6 +140,39 @@ class RunSession {
     return request;
   }
 
+  void AddToLoadSet(const std::vector<std::string>& files) {
+    for (const std::string& file : files) {
+      if (std::find(load_set_.begin(), load_set_.end(), file) == load_set_.end()) {
+        load_set_.push_back(file);
+      }
+    }
+  }
+
+  // What the latest start of this program that the daemon keeps has mapped; nothing if it keeps none.
+  std::vector<std::string> MappedBefore() {
+    if (connection_.is_private() || command_.images.empty()) return {};
+    const auto set_deadline = [](grpc::ClientContext* context) {
+      context->set_deadline(std::chrono::system_clock::now() + kListTimeout);
+    };
+    startscope::v1::ListStartupsRequest request;
+    for (const std::string& image : FilesToLoad({.exec_path = command_.images.front(), .images = {}})) {
+      request.add_allow()->add_executable(image);
+    }
+    request.set_page_size(1);
+    startscope::v1::ListStartupsResponse kept;
+    grpc::ClientContext list_context;
+    set_deadline(&list_context);
+    if (!connection_.stub().ListStartups(&list_context, request, &kept).ok()) return {};
+    if (kept.startups().empty()) return {};
+    startscope::v1::GetStartupRequest which;
+    which.set_startup_id(kept.startups(0).startup_id());
+    Startup startup;
+    grpc::ClientContext get_context;
+    set_deadline(&get_context);
+    if (!connection_.stub().GetStartup(&get_context, which, &startup).ok()) return {};
+    return FilesMapped(startup);
+  }
+
   // Takes what the command will load out of memory, if that was asked for. Last before it runs: the
   // daemon has read the files by now.
   absl::Status MakeCold() {
@@ -147,7 +182,10 @@ class RunSession {
       return dropped;
     }
     if (!options_.cold) return absl::OkStatus();
-    if (load_set_.empty()) load_set_ = FilesToLoad(command_);
+    if (load_set_.empty()) {
+      load_set_ = FilesToLoad(command_);
+      AddToLoadSet(MappedBefore());
+    }
     std::vector<std::string> notes = DescribeEvictions(EvictFromPageCache(load_set_));
     if (notes != eviction_notes_) {
       for (const std::string& note : notes) PrintError("--cold: " + note);
@@ -266,13 +304,7 @@ class RunSession {
     // The process was made long before it was released: its age says nothing of the command.
     startup.clear_spawn_ns();
     timelines_.Complete(&startup);
-    if (options_.cold) {
-      for (const std::string& file : FilesMapped(startup)) {
-        if (std::find(load_set_.begin(), load_set_.end(), file) == load_set_.end()) {
-          load_set_.push_back(file);  // for the next run
-        }
-      }
-    }
+    if (options_.cold) AddToLoadSet(FilesMapped(startup));  // for the next run
     const absl::StatusOr<std::string> line = json() ? ToJsonLine(startup) : std::string();
     if (options_.runs > 1) {
       // Thousands of runs are kept for the summary, which needs none of these.
