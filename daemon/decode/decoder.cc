@@ -157,9 +157,9 @@ FaultEvent ToFault(Bytes bytes) {
   return to;
 }
 
-// `length` bytes behind a record's fixed part; empty when they are not there.
-std::string TailText(Bytes bytes, size_t fixed, uint32_t length) {
-  if (length > bytes.size() - fixed) return {};
+// `length` bytes behind a record's fixed part; nullopt when they are not there.
+std::optional<std::string> TailText(Bytes bytes, size_t fixed, uint32_t length) {
+  if (length > bytes.size() - fixed) return std::nullopt;
   return Text(reinterpret_cast<const char*>(bytes.data()) + fixed, length);
 }
 
@@ -184,7 +184,7 @@ WaitEvent ToWait(Bytes bytes) {
   return to;
 }
 
-SyscallEvent ToSyscall(Bytes bytes) {
+std::optional<SyscallEvent> ToSyscall(Bytes bytes) {
   const auto from = CopyAs<ss_syscall_event>(bytes);
   SyscallEvent to;
   to.entry_boottime_ns = from.entry_boottime_ns;
@@ -192,7 +192,9 @@ SyscallEvent ToSyscall(Bytes bytes) {
   to.result = from.result;
   std::copy(std::begin(from.args), std::end(from.args), std::begin(to.args));
   to.number = from.number;
-  to.path = TailText(bytes, sizeof(from), from.path_len);
+  std::optional<std::string> path = TailText(bytes, sizeof(from), from.path_len);
+  if (!path) return std::nullopt;
+  to.path = *std::move(path);
   return to;
 }
 
@@ -205,7 +207,7 @@ SampleEvent ToSample(Bytes bytes) {
   return to;
 }
 
-MarkEvent ToMark(Bytes bytes) {
+std::optional<MarkEvent> ToMark(Bytes bytes) {
   const auto from = CopyAs<ss_mark_event>(bytes);
   MarkEvent to;
   to.now = ToCounters(from.now);
@@ -214,7 +216,9 @@ MarkEvent ToMark(Bytes bytes) {
   to.ip = from.ip;
   to.arg0 = from.arg0;
   to.caller = from.caller;
-  to.text = TailText(bytes, sizeof(from), from.text_len);
+  std::optional<std::string> text = TailText(bytes, sizeof(from), from.text_len);
+  if (!text) return std::nullopt;
+  to.text = *std::move(text);
   return to;
 }
 
@@ -298,18 +302,24 @@ std::optional<Event> Decoder::DecodeRing(Bytes bytes) {
     case SS_EVENT_FAULT:
       event.payload = ToFault(body);
       break;
-    case SS_EVENT_MARK:
-      event.payload = ToMark(body);
+    case SS_EVENT_MARK: {
+      std::optional<MarkEvent> mark = ToMark(body);
+      if (!mark) return Bad(BadRecord::kBadText);
+      event.payload = *std::move(mark);
       break;
+    }
     case SS_EVENT_PAGES_READ:
       event.payload = ToPagesRead(body);
       break;
     case SS_EVENT_WAIT:
       event.payload = ToWait(body);
       break;
-    case SS_EVENT_SYSCALL:
-      event.payload = ToSyscall(body);
+    case SS_EVENT_SYSCALL: {
+      std::optional<SyscallEvent> call = ToSyscall(body);
+      if (!call) return Bad(BadRecord::kBadText);
+      event.payload = *std::move(call);
       break;
+    }
     case SS_EVENT_SAMPLE:
       event.payload = ToSample(body);
       break;
