@@ -18,7 +18,7 @@ constexpr uint64_t kMaxRelocationBytes = 24u << 20;
 constexpr uint64_t kMaxDynamicBytes = 64u << 10;
 constexpr uint64_t kMaxNoteBytes = 64u << 10;
 constexpr uint64_t kMaxName = 4096;
-// No symbol that we look for has a longer name, and a table may claim a million of them.
+// Longer names are cut: a table may claim a million of them.
 constexpr uint64_t kMaxSymbolName = 512;
 constexpr uint64_t kMaxFunctionBytes = 64u << 10;
 constexpr uint64_t kUnknownFunctionBytes = 4u << 10;
@@ -31,14 +31,19 @@ T Load(const uint8_t* bytes) {
   return value;
 }
 
-// The NUL-terminated text at `offset` of a table, if it ends inside it.
-std::string_view TextAt(const std::vector<uint8_t>& table, uint64_t offset,
-                        uint64_t limit = kMaxName) {
+// The first `limit` bytes of the NUL-terminated text at `offset` of a table, if it ends inside it.
+std::string_view StartOfTextAt(const std::vector<uint8_t>& table, uint64_t offset, uint64_t limit) {
   if (offset >= table.size()) return {};
   const char* text = reinterpret_cast<const char*>(table.data()) + offset;
   const size_t room = std::min<uint64_t>(table.size() - offset, limit);
   const size_t length = strnlen(text, room);
-  return length == room ? std::string_view{} : std::string_view(text, length);
+  return length == room && room < limit ? std::string_view{} : std::string_view(text, length);
+}
+
+// The same, all of it; nothing when it is too long for a name.
+std::string_view TextAt(const std::vector<uint8_t>& table, uint64_t offset) {
+  const std::string_view text = StartOfTextAt(table, offset, kMaxName);
+  return text.size() == kMaxName ? std::string_view{} : text;
 }
 
 uint64_t AlignUp4(uint64_t value) { return (value + 3) & ~uint64_t{3}; }
@@ -221,7 +226,7 @@ bool ElfFile::VisitSymbols(uint32_t table_type,
     for (size_t at = 0; at + sizeof(Elf64_Sym) <= table.size(); at += sizeof(Elf64_Sym)) {
       const auto from = Load<Elf64_Sym>(table.data() + at);
       ElfSymbol symbol;
-      symbol.name = TextAt(names, from.st_name, kMaxSymbolName);
+      symbol.name = StartOfTextAt(names, from.st_name, kMaxSymbolName);
       symbol.address = from.st_value;
       symbol.size = from.st_size;
       symbol.type = ELF64_ST_TYPE(from.st_info);

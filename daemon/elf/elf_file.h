@@ -30,7 +30,7 @@ struct ElfSection {
 };
 
 struct ElfSymbol {
-  std::string_view name;  // valid during the visit only
+  std::string_view name;  // valid during the visit only; the first 512 bytes of a longer one
   uint64_t address = 0;
   uint64_t size = 0;
   uint8_t type = 0;  // STT_*
