@@ -78,9 +78,11 @@ class Book {
     major_ = major;
     if (open_ && more_major > 0) {
       result_.phases[*open_].major += 1;
+      ++result_.uncompleted_major;
       --more_major;
     } else if (open_ && more_minor > 0) {
       result_.phases[*open_].minor += 1;
+      ++result_.uncompleted_minor;
       --more_minor;
     }
     open_.reset();

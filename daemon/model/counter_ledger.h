@@ -26,6 +26,9 @@ struct LedgerResult {
   // Counted by the kernel, seen by no record of ours.
   uint64_t unrecorded_minor = 0;
   uint64_t unrecorded_major = 0;
+  // Faults of which only the entry was recorded, by what the next reading shows they became.
+  uint64_t uncompleted_minor = 0;
+  uint64_t uncompleted_major = 0;
   // Last reading of the kernel's own counters, less the reading at the begin.
   std::optional<uint64_t> kernel_minor;
   std::optional<uint64_t> kernel_major;

@@ -166,8 +166,8 @@ void TakeAttribution(const BuildOptions& options, const LedgerResult& ledger,
   if (options.level < Level::kObjects) return;
   startup->objects = std::move(attribution.objects);
   startup->unattributed = attribution.unattributed;
-  startup->unattributed->minor += ledger.unrecorded_minor;
-  startup->unattributed->major += ledger.unrecorded_major;
+  startup->unattributed->minor += ledger.unrecorded_minor + ledger.uncompleted_minor;
+  startup->unattributed->major += ledger.unrecorded_major + ledger.uncompleted_major;
   startup->timeline = std::move(attribution.timeline);
   if (attribution.objects_not_kept != 0) {
     Degrade(startup, DegradationKind::kLimitReached,
