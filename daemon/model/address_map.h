@@ -39,8 +39,8 @@ class AddressMap {
   struct Applied {
     bool is_protection = false;  // otherwise a mapping
     uint64_t new_bytes = 0;      // not mapped by the same object before
-    // It covers several mappings of the same object, which no part of loading it does: it must have been
-    // unmapped before.
+    // It covers several mappings of the same object, which no part of loading it does: it must have
+    // been unmapped before.
     bool mapped_again = false;
   };
   // `operation` kUnspecified: to be told from the record itself.
@@ -108,8 +108,8 @@ class AddressMap {
                       uint64_t begin, uint64_t end);
   Applied Protect(const MappingEvent& mapping);
   Applied MapAnonymous(uint64_t boottime_ns, const MappingEvent& mapping);
-  // Removes [begin, end) from the ranges, splitting what overlaps. What was in memory of it is not any
-  // longer, but of `keeper`, whose ranges may only have been merged.
+  // Removes [begin, end) from the ranges, splitting what overlaps. What was in memory of it is so no
+  // longer, except of `keeper`, whose ranges may only have been merged.
   void Carve(uint64_t begin, uint64_t end, uint32_t keeper = kNoIndex);
   // Makes `address` the start of a range, if it lies inside one.
   void SplitAt(uint64_t address);

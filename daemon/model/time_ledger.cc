@@ -134,8 +134,8 @@ uint64_t LastOf(uint32_t tid, const std::vector<Timed<T>>& list) {
   return last == list.rend() ? 0 : last->boottime_ns;
 }
 
-// Until when it is known what the main thread did. A startup that ends by itself ends with a reading;
-// another may end inside a wait, which would be recorded only when it is over.
+// Until when it is known what the main thread did. A startup that ends by itself ends with a
+// reading; another may end inside a wait, which would be recorded only when it is over.
 uint64_t SeenUntil(const Evidence& evidence, const End& end) {
   if (end.counters) return end.boottime_ns;
   const uint32_t tid = evidence.pid;

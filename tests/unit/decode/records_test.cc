@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The startscope authors
 
-// The kinds of record that detail a startup: whole, cut, grown, and with text that is not what it claims.
+// The kinds of record that detail a startup: whole, cut, grown, and with text that is not what it
+// claims.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -99,13 +100,11 @@ TEST_F(RecordsTest, PagesRead) {
 }
 
 TEST_F(RecordsTest, WaitsByReason) {
-  const std::pair<uint32_t, WaitReason> reasons[] = {{0, WaitReason::kUnspecified},
-                                                     {SS_WAIT_RUNNABLE, WaitReason::kPreempted},
-                                                     {SS_WAIT_IO, WaitReason::kIo},
-                                                     {SS_WAIT_SLEEP, WaitReason::kOther},
-                                                     {4, WaitReason::kUnspecified},
-                                                     {257, WaitReason::kUnspecified},
-                                                     {UINT32_MAX, WaitReason::kUnspecified}};
+  const std::pair<uint32_t, WaitReason> reasons[] = {
+      {0, WaitReason::kUnspecified},         {SS_WAIT_RUNNABLE, WaitReason::kPreempted},
+      {SS_WAIT_IO, WaitReason::kIo},         {SS_WAIT_SLEEP, WaitReason::kOther},
+      {4, WaitReason::kUnspecified},         {257, WaitReason::kUnspecified},
+      {UINT32_MAX, WaitReason::kUnspecified}};
   for (const auto& [number, reason] : reasons) {
     ss_wait_event from{};
     from.out_boottime_ns = 11;
@@ -184,7 +183,8 @@ TEST_F(RecordsTest, TextEndsAtItsTerminatorOrItsLength) {
   call.path_len = 256;
   EXPECT_EQ(Read<SyscallEvent>(Record(call, SS_EVENT_SYSCALL, room)).path, room);
   call.path_len = 8;
-  EXPECT_EQ(Read<SyscallEvent>(Record(call, SS_EVENT_SYSCALL, std::string("/a\0bcdef", 8))).path, "/a");
+  EXPECT_EQ(Read<SyscallEvent>(Record(call, SS_EVENT_SYSCALL, std::string("/a\0bcdef", 8))).path,
+            "/a");
   call.path_len = 0;
   EXPECT_EQ(Read<SyscallEvent>(Record(call, SS_EVENT_SYSCALL, "/etc")).path, "");
   EXPECT_EQ(decoder_.bad_total(), 0u);

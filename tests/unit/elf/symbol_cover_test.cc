@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The startscope authors
 
-// The symbolizer against readelf on the machine's own files: at the first byte, the last byte, and the
-// byte behind every function.
+// The symbolizer against readelf on the machine's own files: at the first byte, the last byte, and
+// the byte behind every function.
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -64,7 +64,8 @@ Truth ByReadelf(const std::string& path, const std::string& table) {
   std::string line;
   while (std::getline(segments, line)) {
     unsigned long offset = 0, address = 0, physical = 0, file_size = 0;
-    if (line.find(" R E ") == std::string::npos && line.find(" RWE ") == std::string::npos) continue;
+    if (line.find(" R E ") == std::string::npos && line.find(" RWE ") == std::string::npos)
+      continue;
     if (std::sscanf(line.c_str(), " LOAD %lx %lx %lx %lx", &offset, &address, &physical,
                     &file_size) == 4) {
       truth.code.push_back({address, offset, file_size});
@@ -84,7 +85,8 @@ Truth ByReadelf(const std::string& path, const std::string& table) {
   return truth;
 }
 
-std::vector<std::string> FunctionsAt(const std::string& path, const std::vector<uint64_t>& offsets) {
+std::vector<std::string> FunctionsAt(const std::string& path,
+                                     const std::vector<uint64_t>& offsets) {
   const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   EXPECT_TRUE(fd.valid()) << path;
   SymbolizeOptions options;
@@ -120,8 +122,8 @@ void ExpectAgreement(const std::string& path, const std::string& table, size_t a
     const bool right = names.empty() ? found[i].empty() : names.contains(found[i]);
     if (right) continue;
     ++wrong;
-    ADD_FAILURE() << path << " at " << std::hex << addresses[i] << ": \"" << found[i] << "\", not \""
-                  << (names.empty() ? "" : *names.begin()) << '"';
+    ADD_FAILURE() << path << " at " << std::hex << addresses[i] << ": \"" << found[i]
+                  << "\", not \"" << (names.empty() ? "" : *names.begin()) << '"';
   }
 }
 
@@ -131,7 +133,9 @@ TEST(SymbolCoverTest, TheCLibraryByItsDynamicSymbols) {
 
 TEST(SymbolCoverTest, TheLoader) { ExpectAgreement(kGlibcLoader, "--dyn-syms", 5); }
 
-TEST(SymbolCoverTest, AStrippedProgramByWhatItExports) { ExpectAgreement("/bin/ls", "--dyn-syms", 1); }
+TEST(SymbolCoverTest, AStrippedProgramByWhatItExports) {
+  ExpectAgreement("/bin/ls", "--dyn-syms", 1);
+}
 
 TEST(SymbolCoverTest, ProgramsByTheirSymbolTable) {
   for (const char* name : {"hello_glibc_dynamic", "hello_glibc_static", "hello_glibc_static_pie",
@@ -140,9 +144,7 @@ TEST(SymbolCoverTest, ProgramsByTheirSymbolTable) {
   }
 }
 
-TEST(SymbolCoverTest, ItselfByItsSymbolTable) {
-  ExpectAgreement(OwnPath(), "--syms", 1000);
-}
+TEST(SymbolCoverTest, ItselfByItsSymbolTable) { ExpectAgreement(OwnPath(), "--syms", 1000); }
 
 // As the names of template functions may well be.
 #define SS_TEN(text) text text text text text text text text text text
@@ -194,7 +196,8 @@ TEST(SymbolCoverTest, SymbolsInAFileBesideItAreFoundByItsDebugLink) {
 TEST(SymbolCoverTest, TheSamePlaceMayBeAskedForTwice) {
   const Truth truth = ByReadelf("/lib/x86_64-linux-gnu/libc.so.6", "--dyn-syms");
   const uint64_t offset = truth.OffsetOf(truth.functions[0].address).value();
-  const auto found = FunctionsAt("/lib/x86_64-linux-gnu/libc.so.6", {offset, 0, offset, UINT64_MAX});
+  const auto found =
+      FunctionsAt("/lib/x86_64-linux-gnu/libc.so.6", {offset, 0, offset, UINT64_MAX});
   EXPECT_EQ(found[0], found[2]);
   EXPECT_NE(found[0], "");
   EXPECT_EQ(found[1], "");

@@ -161,8 +161,7 @@ TEST_F(AddressMapTest, ProtectionSplitsARangeAndKeepsItsOwner) {
 
 TEST_F(AddressMapTest, WithoutTheCallRelroIsToldFromTheRecord) {
   Map(FileMapping(kLibraryFile, kLib, 4, kReadWrite), MappingOperation::kUnspecified);
-  const auto relro =
-      Map(FileMapping(kLibraryFile, kLib, 2, kRead), MappingOperation::kUnspecified);
+  const auto relro = Map(FileMapping(kLibraryFile, kLib, 2, kRead), MappingOperation::kUnspecified);
   EXPECT_TRUE(relro.is_protection);
   const auto other =
       Map(FileMapping(kDataFile, kLib, 2, kRead, 0, "/data"), MappingOperation::kUnspecified);
@@ -360,7 +359,8 @@ TEST_F(AddressMapTest, MappingAndUnmappingForEverStaysBoundedAndRight) {
   ExpectObjectsAddUp(objects);
 }
 
-// A process whose loader is watched goes on for as long as it likes, and nothing is ever unmapped there.
+// A process whose loader is watched goes on for as long as it likes, and nothing is ever unmapped
+// there.
 TEST_F(AddressMapTest, EverNewMappingsStayBoundedAndNoFaultIsLost) {
   for (uint64_t i = 0; i < 100'000; ++i) {
     const uint64_t address = kLib + i * 8 * kPage;
@@ -400,12 +400,12 @@ TEST_F(AddressMapTest, AnyChangesKeepTheSums) {
           map.Unmap(address + random() % 2 * 8, pages * kPage);
           break;
         case 3:
-          map.Move(address, pages * kPage, kMemory + (random() % 32) * kPage,
-                   random() % 9 * kPage);
+          map.Move(address, pages * kPage, kMemory + (random() % 32) * kPage, random() % 9 * kPage);
           break;
         default:
-          charged += map.Charge(at, FaultAt(address + random() % 4096,
-                                            static_cast<Access>(random() % 4), random() % 3 == 0),
+          charged += map.Charge(at,
+                                FaultAt(address + random() % 4096,
+                                        static_cast<Access>(random() % 4), random() % 3 == 0),
                                 random() % 50, random() % 4 != 0) != kNoIndex;
       }
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The startscope authors
 
-// Whole startups from evidence at random: all kinds of records, of several threads, late, contradicting
-// each other, with counters that go back or wrap. What is told still adds up.
+// Whole startups from evidence at random: all kinds of records, of several threads, late,
+// contradicting each other, with counters that go back or wrap. What is told still adds up.
 
 #include <gtest/gtest.h>
 #include <sys/syscall.h>
@@ -130,14 +130,16 @@ class AnyEvidence {
     if (!honest_ && Chance(6)) counters_.run_delay_ns = UINT32_MAX - random_() % 30;
     if (!honest_ && Chance(6)) counters_.read_bytes = random_() % 3;
     if (!honest_ && Chance(6)) counters_.throttled_ns = random_();
-    if (!honest_ && Chance(10)) counters_.minor_faults -= std::min<uint64_t>(counters_.minor_faults, 3);
+    if (!honest_ && Chance(10))
+      counters_.minor_faults -= std::min<uint64_t>(counters_.minor_faults, 3);
     if (!honest_ && Chance(10)) counters_.major_faults += UINT32_MAX;
   }
 
   void Send(uint64_t base) {
     const uint64_t at = base + random_() % 300;
     const uint32_t tid = Chance(4) ? 43 : 42;
-    const uint64_t address = Chance(2) ? 0x400000 + random_() % 0x4000 : kLibcBase + random_() % 0x9000;
+    const uint64_t address =
+        Chance(2) ? 0x400000 + random_() % 0x4000 : kLibcBase + random_() % 0x9000;
     Disturb();
     switch (random_() % 8) {
       case 0: {
@@ -164,7 +166,8 @@ class AnyEvidence {
         return At(at, tid, wait);
       }
       case 3: {
-        constexpr uint32_t kNumbers[] = {SYS_mmap, SYS_munmap, SYS_mremap, SYS_brk, SYS_mprotect, 0};
+        constexpr uint32_t kNumbers[] = {SYS_mmap, SYS_munmap,   SYS_mremap,
+                                         SYS_brk,  SYS_mprotect, 0};
         SyscallEvent call;
         call.entry_boottime_ns = Around(at, 100);
         call.number = kNumbers[random_() % 6];

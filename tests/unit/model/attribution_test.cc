@@ -42,7 +42,7 @@ class AttributionTest : public ::testing::Test {
   }
 
   void Call(uint64_t from, uint64_t until, uint32_t number, int64_t result,
-                        std::vector<uint64_t> args, uint32_t tid = 42) {
+            std::vector<uint64_t> args, uint32_t tid = 42) {
     SyscallEvent call;
     call.entry_boottime_ns = Script::kOrigin + from;
     call.number = number;
@@ -52,8 +52,8 @@ class AttributionTest : public ::testing::Test {
   }
 
   // What the kernel records inside a call.
-  void Memory(uint64_t at, uint64_t address, uint64_t pages,
-                          uint32_t prot = PROT_READ | PROT_WRITE, uint32_t tid = 42) {
+  void Memory(uint64_t at, uint64_t address, uint64_t pages, uint32_t prot = PROT_READ | PROT_WRITE,
+              uint32_t tid = 42) {
     MappingEvent mapping;
     mapping.address = address;
     mapping.size_bytes = pages * kPage;
@@ -89,7 +89,8 @@ class AttributionTest : public ::testing::Test {
   // Mapping entries after exec's own.
   static std::vector<MappingEntry> Calls(const Startup& startup) {
     auto entries = Entries<MappingEntry>(startup);
-    std::erase_if(entries, [](const auto& one) { return one.operation == MappingOperation::kExec; });
+    std::erase_if(entries,
+                  [](const auto& one) { return one.operation == MappingOperation::kExec; });
     return entries;
   }
   static std::string Named(const Startup& startup, uint32_t object) {
@@ -125,10 +126,10 @@ TEST_F(AttributionTest, EverythingIsInOrderOfTime) {
     order.emplace_back(entry.offset_ns, entry.entry.index());
   }
   const size_t fault = 0, mapping = 1, mark = 2, waited = 3;
-  EXPECT_THAT(order, ElementsAre(std::pair{50, mapping}, std::pair{50, mapping},
-                                 std::pair{120, fault}, std::pair{210, mapping},
-                                 std::pair{300, mark}, std::pair{400, waited},
-                                 std::pair{420, fault}));
+  EXPECT_THAT(order,
+              ElementsAre(std::pair{50, mapping}, std::pair{50, mapping}, std::pair{120, fault},
+                          std::pair{210, mapping}, std::pair{300, mark}, std::pair{400, waited},
+                          std::pair{420, fault}));
   EXPECT_EQ(startup.timeline->omitted, 0u);
 }
 
@@ -150,13 +151,17 @@ TEST_F(AttributionTest, EachEntryIsInThePhaseThatHoldsIt) {
   for (const TimelineEntry& entry : startup.timeline->entries) {
     if (std::holds_alternative<FaultEntry>(entry.entry)) phases.push_back(entry.phase);
   }
-  EXPECT_THAT(phases, ElementsAre(Phase::kRuntimeInit, Phase::kRuntimeInit, Phase::kMain, Phase::kMain));
+  EXPECT_THAT(phases,
+              ElementsAre(Phase::kRuntimeInit, Phase::kRuntimeInit, Phase::kMain, Phase::kMain));
 }
 
 TEST_F(AttributionTest, WhatFollowsTheEndIsNotOfTheStartup) {
   model_.SetWatch(0, {.level = Level::kPages, .until_exit = true, .deadline_ns = 1000});
   Script other(&model_, 43);
-  other.MapImages(50, false).Exec(100, 0, false).Fault(1001, kEntryAddress).Fault(999, kEntryAddress);
+  other.MapImages(50, false)
+      .Exec(100, 0, false)
+      .Fault(1001, kEntryAddress)
+      .Fault(999, kEntryAddress);
   model_.AdvanceTo(Script::kOrigin + 1000);
   const Startup& startup = *seen_.finished.back().second;
   EXPECT_THAT(Entries<FaultEntry>(startup), SizeIs(1));
@@ -370,7 +375,8 @@ TEST_F(AttributionTest, PagesAreNumberedByFirstTouchOverAllObjects) {
   }
   std::vector<uint64_t> addresses;
   for (const auto& [number, address] : order) addresses.push_back(address);
-  EXPECT_THAT(addresses, ElementsAre(0x403000, kMemory, kEntryAddress & ~0xfffull, kMemory + kPage));
+  EXPECT_THAT(addresses,
+              ElementsAre(0x403000, kMemory, kEntryAddress & ~0xfffull, kMemory + kPage));
 }
 
 TEST_F(AttributionTest, ThroughAHundredThousandMappingsEveryFaultIsAccountedFor) {
@@ -382,7 +388,8 @@ TEST_F(AttributionTest, ThroughAHundredThousandMappingsEveryFaultIsAccountedFor)
   script.MapImages(50, false).Exec(100, 0, false);
   for (uint64_t i = 0; i < 100'000; ++i) {
     const uint64_t at = 200 + i * 10;
-    script.Map(at, i % 2 ? kLibc : FileId{}, kMemory, 4 * kPage, PROT_READ, i % 2 ? "/f" : "//anon");
+    script.Map(at, i % 2 ? kLibc : FileId{}, kMemory, 4 * kPage, PROT_READ,
+               i % 2 ? "/f" : "//anon");
     script.Fault(at + 2, kMemory + kPage, 1);
     SyscallEvent unmap;
     unmap.number = SYS_munmap;

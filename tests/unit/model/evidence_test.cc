@@ -35,9 +35,9 @@ std::vector<uint64_t> Times(const std::vector<Timed<T>>& list) {
 
 // One record of each kind that has a list, all at the same time.
 std::vector<Event> OneOfEach(uint64_t boottime_ns) {
-  return {At(boottime_ns, FaultEvent{}),   At(boottime_ns, MappingEvent{}),
-          At(boottime_ns, MarkEvent{}),    At(boottime_ns, PagesReadEvent{}),
-          At(boottime_ns, WaitEvent{}),    At(boottime_ns, SyscallEvent{}),
+  return {At(boottime_ns, FaultEvent{}), At(boottime_ns, MappingEvent{}),
+          At(boottime_ns, MarkEvent{}),  At(boottime_ns, PagesReadEvent{}),
+          At(boottime_ns, WaitEvent{}),  At(boottime_ns, SyscallEvent{}),
           At(boottime_ns, SampleEvent{})};
 }
 
@@ -68,7 +68,8 @@ TEST(EvidenceTest, OtherKindsAreRefused) {
 
 TEST(EvidenceTest, LateRecordsGoToTheirPlaceAndEqualTimesKeepTheirOrder) {
   Evidence evidence;
-  const std::pair<uint64_t, uint32_t> arrivals[] = {{10, 1}, {30, 2}, {20, 3}, {30, 4}, {5, 5}, {20, 6}};
+  const std::pair<uint64_t, uint32_t> arrivals[] = {{10, 1}, {30, 2}, {20, 3},
+                                                    {30, 4}, {5, 5},  {20, 6}};
   for (const auto& [time, tid] : arrivals) evidence.Add(At(time, WaitEvent{}, tid), {}, false);
   EXPECT_THAT(Times(evidence.waits), ElementsAre(5, 10, 20, 20, 30, 30));
   std::vector<uint32_t> tids;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The startscope authors
 
-// How long a startup that is over waits for what is still to be learnt of its files, and in what order
-// startups are told.
+// How long a startup that is over waits for what is still to be learnt of its files, and in what
+// order startups are told.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -51,7 +51,8 @@ class FinishingTest : public ::testing::Test {
   }
 
   void Watch(Level level, bool until_exit = true, int slot = 0, bool loader_events = false) {
-    model_.SetWatch(slot, {.level = level, .until_exit = until_exit, .loader_events = loader_events});
+    model_.SetWatch(slot,
+                    {.level = level, .until_exit = until_exit, .loader_events = loader_events});
   }
 
   // A dynamic start whose program and loader are known; its library is not.

@@ -98,9 +98,7 @@ class LoaderWatchTest : public ::testing::Test {
     Send(at, fault, tid);
   }
 
-  std::vector<LoaderActivity> After(uint64_t at) {
-    return Watch().TakeFinished(kEnd + at, false);
-  }
+  std::vector<LoaderActivity> After(uint64_t at) { return Watch().TakeFinished(kEnd + at, false); }
   std::vector<LoaderActivity> Everything() { return Watch().TakeFinished(kEnd, true); }
 
   static std::vector<std::string> Paths(const LoaderActivity& activity) {
@@ -314,10 +312,10 @@ TEST_F(LoaderWatchTest, FaultsBelongToItUntilItsLastMapping) {
   Dlopen(100, "liba.so");
   Load(200, kA, kPlace, "/lib/liba.so");
   Fault(300, kPlace + 6 * kPage, 9);
-  Fault(310, kPlace + 7 * kPage, 2);             // its BSS
-  Fault(320, kCode, 30, /*major=*/true);         // the program's own, while loading
+  Fault(310, kPlace + 7 * kPage, 2);      // its BSS
+  Fault(320, kCode, 30, /*major=*/true);  // the program's own, while loading
   Relocate(400, kA, kPlace, "/lib/liba.so");
-  Fault(500, kPlace + kPage, 1000);              // the program calls it
+  Fault(500, kPlace + kPage, 1000);  // the program calls it
   const auto finished = Everything();
   ASSERT_THAT(finished, SizeIs(1));
   EXPECT_EQ(finished[0].minor_faults, 2u);
@@ -340,7 +338,8 @@ TEST_F(LoaderWatchTest, MappingsAfterTheEndAreNotOfTheStartup) {
 // Worker threads that each map a file and end must not blind the watch to libraries.
 TEST_F(LoaderWatchTest, ThreadsThatMapDataAndEndDoNotUseItUp) {
   for (uint32_t i = 0; i < 5000; ++i) {
-    Send(100 + i, FileMapping({8, 1, 10'000 + i}, kPlace + (1000 + i) * 8 * kPage, 4, kRead, 0, "/d"),
+    Send(100 + i,
+         FileMapping({8, 1, 10'000 + i}, kPlace + (1000 + i) * 8 * kPage, 4, kRead, 0, "/d"),
          1000 + i);
   }
   Load(10'000, kA, kPlace, "/lib/liba.so");

@@ -93,8 +93,7 @@ TEST_F(StorageLedgerTest, MostProgramFilesAndTheExecutableReadIsCold) {
   Read(kFiles[2], 4);
   Account();
   EXPECT_EQ(startup_.temperature, StartTemperature::kCold);
-  EXPECT_EQ(startup_.temperature_evidence,
-            "2 of 4 program files read from storage (p, a.so)");
+  EXPECT_EQ(startup_.temperature_evidence, "2 of 4 program files read from storage (p, a.so)");
 }
 
 TEST_F(StorageLedgerTest, WithoutTheExecutableItIsPartlyCold) {

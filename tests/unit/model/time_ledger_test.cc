@@ -98,9 +98,10 @@ TEST(TimeLedgerTest, StorageWaitInsideAFaultNamesTheFaultsFile) {
       .Wait(320, 380, WaitReason::kIo, /*woken=*/370)
       .Fault(300, 400, /*major=*/true, "/lib/a.so")
       .Run();
-  EXPECT_THAT(script.BlameOf(1),
-              ElementsAre(Share(Reason::kRunning, 900), Share(Reason::kMajorFault, 40),
-                          Share(Reason::kRunQueue, 10), Share(Reason::kBlockedIo, 50, "/lib/a.so")));
+  EXPECT_THAT(
+      script.BlameOf(1),
+      ElementsAre(Share(Reason::kRunning, 900), Share(Reason::kMajorFault, 40),
+                  Share(Reason::kRunQueue, 10), Share(Reason::kBlockedIo, 50, "/lib/a.so")));
 }
 
 TEST(TimeLedgerTest, StorageWaitOutsideFaultsNamesTheFileLastReadFrom) {
@@ -111,8 +112,8 @@ TEST(TimeLedgerTest, StorageWaitOutsideFaultsNamesTheFileLastReadFrom) {
       .PagesRead(315, 9, /*tid=*/43)  // another thread's
       .Wait(320, 380, WaitReason::kIo)
       .Run();
-  EXPECT_THAT(script.BlameOf(1), ElementsAre(Share(Reason::kRunning, 940),
-                                             Share(Reason::kBlockedIo, 60, "/file7")));
+  EXPECT_THAT(script.BlameOf(1),
+              ElementsAre(Share(Reason::kRunning, 940), Share(Reason::kBlockedIo, 60, "/file7")));
 }
 
 TEST(TimeLedgerTest, StorageWaitOfAnUnknownFileIsStillStorage) {
@@ -130,9 +131,9 @@ TEST(TimeLedgerTest, WaitsForTwoFilesAreTwoShares) {
       .Wait(410, 430, WaitReason::kIo)
       .Wait(440, 450, WaitReason::kIo)
       .Run();
-  EXPECT_THAT(script.BlameOf(1), ElementsAre(Share(Reason::kRunning, 960),
-                                             Share(Reason::kBlockedIo, 10, "/file1"),
-                                             Share(Reason::kBlockedIo, 30, "/file2")));
+  EXPECT_THAT(script.BlameOf(1),
+              ElementsAre(Share(Reason::kRunning, 960), Share(Reason::kBlockedIo, 10, "/file1"),
+                          Share(Reason::kBlockedIo, 30, "/file2")));
 }
 
 TEST(TimeLedgerTest, ThrottledTimeIsTakenFromTheQueue) {
@@ -192,9 +193,9 @@ TEST(TimeLedgerTest, WhatCrossesABoundaryIsCutThere) {
       .Wait(450, 600, WaitReason::kOther, /*woken=*/550)
       .Ends()
       .Run();
-  EXPECT_THAT(script.BlameOf(0), ElementsAre(Share(Reason::kMinorFault, 20),
-                                             Share(Reason::kKernelExec, 150),
-                                             Share(Reason::kSyscall, 30)));
+  EXPECT_THAT(script.BlameOf(0),
+              ElementsAre(Share(Reason::kMinorFault, 20), Share(Reason::kKernelExec, 150),
+                          Share(Reason::kSyscall, 30)));
   EXPECT_THAT(script.BlameOf(1),
               ElementsAre(Share(Reason::kMinorFault, 20), Share(Reason::kSyscall, 230),
                           Share(Reason::kBlockedOther, 50)));
@@ -255,10 +256,10 @@ TEST(TimeLedgerTest, AfterTheLastThingSeenTimeIsUnexplained) {
       .Call(600, 900'000, /*tid=*/43)
       .Run();
   EXPECT_THAT(script.BlameOf(0), ElementsAre(Share(Reason::kKernelExec, 200)));
-  EXPECT_THAT(script.BlameOf(1),
-              ElementsAre(Share(Reason::kRunning, 150), Share(Reason::kSyscall, 50),
-                          Share(Reason::kBlockedOther, 100),
-                          Share(Reason::kUnexplained, 1'000'200 - 500)));
+  EXPECT_THAT(
+      script.BlameOf(1),
+      ElementsAre(Share(Reason::kRunning, 150), Share(Reason::kSyscall, 50),
+                  Share(Reason::kBlockedOther, 100), Share(Reason::kUnexplained, 1'000'200 - 500)));
   EXPECT_TRUE(script.slices[0].on_cpu_ns);
   EXPECT_FALSE(script.slices[1].on_cpu_ns);
   script.ExpectExact();

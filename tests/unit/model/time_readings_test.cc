@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The startscope authors
 
-// Where no waits were recorded, the scheduler's own figures split and explain time; and whatever was
-// recorded, every nanosecond gets one reason.
+// Where no waits were recorded, the scheduler's own figures split and explain time; and whatever
+// was recorded, every nanosecond gets one reason.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -42,7 +42,9 @@ TimeScript Between(const Counters& first, const Counters& last) {
   script.sources.waits = false;
   script.evidence.exec.begin = first;
   script.evidence.exec.now = first;
-  script.Phases({{Phase::kKernelExec, 200}, {Phase::kRelocation, 1000}}).Mark(200, first).Ends(last);
+  script.Phases({{Phase::kKernelExec, 200}, {Phase::kRelocation, 1000}})
+      .Mark(200, first)
+      .Ends(last);
   return script;
 }
 
@@ -117,8 +119,7 @@ TEST(TimeReadingsTest, APhaseWithoutFiguresAtItsEndsIsUnexplained) {
 TEST(TimeReadingsTest, FiguresAroundAPhaseDoIfNothingPassedBetween) {
   TimeScript script;
   script.sources.waits = false;
-  script.Phases({{Phase::kKernelExec, 200}, {Phase::kRelocation, 300}, {Phase::kMain, 500}})
-      .Ends();
+  script.Phases({{Phase::kKernelExec, 200}, {Phase::kRelocation, 300}, {Phase::kMain, 500}}).Ends();
   script.Run();
   EXPECT_EQ(script.slices[1].on_cpu_ns, 300u);
   EXPECT_THAT(script.BlameOf(1), ElementsAre(Share(Reason::kRunning, 300)));
@@ -231,7 +232,8 @@ Counters AnyFigures(std::mt19937_64& random) {
   return counters;
 }
 
-// Evidence as no kernel would give it: overlapping, out of order, beyond both ends, of other threads.
+// Evidence as no kernel would give it: overlapping, out of order, beyond both ends, of other
+// threads.
 void AddAnything(std::mt19937_64& random, TimeScript* script) {
   Event event;
   event.pid = TimeScript::kPid;

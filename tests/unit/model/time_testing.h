@@ -18,8 +18,8 @@
 
 namespace startscope {
 
-// Evidence of process 42, whose startup begins at 1,000 and whose exec is over at 1,100. Times below
-// are offsets from the begin.
+// Evidence of process 42, whose startup begins at 1,000 and whose exec is over at 1,100. Times
+// below are offsets from the begin.
 class TimeScript {
  public:
   static constexpr uint64_t kBegin = 1000;
