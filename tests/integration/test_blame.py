@@ -128,7 +128,10 @@ class Blame(unittest.TestCase):
             took_ns = int(traced.output)
             trapped = blame_of(traced.startups[0]).get("CPUID_TRAP", 0)
             if took_ns / 2000 > 1000:  # an exit to the hypervisor, a thousand cycles and more
-                self.assertAlmostEqual(trapped / took_ns, 1, delta=0.3)
+                # Ticks that fall into one exit are one: a busy host, whose exits outlast the period, and
+                # whoever else wants the CPU meanwhile, leave less to be seen.
+                self.assertGreater(trapped / took_ns, 0.25)
+                self.assertLess(trapped / took_ns, 1.3)
             else:
                 self.assertLess(trapped, 1e6)
 
