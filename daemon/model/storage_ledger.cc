@@ -66,6 +66,15 @@ void Classify(const StorageReads& storage, bool pages_known, bool bytes_to_the_e
     executable_read |= object.kind == ObjectKind::kExecutable;
     if (files_read <= 3) absl::StrAppend(&names, names.empty() ? "" : ", ", BaseName(object.path));
   }
+  // Pages come into the page cache when a file is written, too.
+  const bool no_bytes = bytes_to_the_end && storage.bytes == 0u;
+  if (files_read == 0 && no_bytes && startup->faults.major.value_or(0) == 0) {
+    startup->temperature = StartTemperature::kWarm;
+    startup->temperature_evidence =
+        absl::StrCat("nothing was read from storage; ", storage.pages.value_or(0),
+                     " new pages of files that are not the program's");
+    return;
+  }
   const bool most = files_read * 2 >= files;
   startup->temperature = executable_read && most ? StartTemperature::kCold
                                                  : StartTemperature::kPartlyCold;

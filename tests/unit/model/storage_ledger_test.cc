@@ -111,6 +111,32 @@ TEST_F(StorageLedgerTest, TheExecutableAloneIsPartlyCold) {
   EXPECT_EQ(startup_.temperature, StartTemperature::kPartlyCold);
 }
 
+TEST_F(StorageLedgerTest, AWarmProgramThatWritesAFileStaysWarm) {
+  MapProgram();
+  Read({8, 1, 99}, 10);  // the page cache was given pages, and no byte came from storage
+  Account();
+  EXPECT_EQ(startup_.temperature, StartTemperature::kWarm);
+  EXPECT_THAT(startup_.temperature_evidence,
+              HasSubstr("nothing was read from storage; 10 new pages"));
+}
+
+TEST_F(StorageLedgerTest, AWarmProgramThatReadsColdDataIsPartlyCold) {
+  MapProgram();
+  Read(kFiles[4], 10);
+  end_.counters->read_bytes = 40960;
+  Account();
+  EXPECT_EQ(startup_.temperature, StartTemperature::kPartlyCold);
+  EXPECT_THAT(startup_.temperature_evidence, HasSubstr("0 of 4"));
+}
+
+TEST_F(StorageLedgerTest, WithoutBytesPagesOfOtherFilesMayHaveBeenRead) {
+  MapProgram();
+  Read({8, 1, 99}, 10);
+  end_.counters.reset();
+  Account();
+  EXPECT_EQ(startup_.temperature, StartTemperature::kPartlyCold);
+}
+
 TEST_F(StorageLedgerTest, AStaticProgramIsColdWhenItsOnlyFileIs) {
   Object(ObjectKind::kExecutable, "/bin/p", kFiles[0]);
   Read(kFiles[0], 1);
