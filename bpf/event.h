@@ -14,7 +14,7 @@
 
 #include <linux/types.h>
 
-#define SS_ABI_VERSION 2
+#define SS_ABI_VERSION 3
 
 enum ss_event_kind {
   SS_EVENT_EXEC = 1,        /* struct ss_exec_event */
@@ -175,7 +175,8 @@ struct ss_mark_event {
   __u64 cookie; /* given at attach: image number << 8 | SS_COOKIE_ENDS_STARTUP | mark kind */
   __u64 ip;
   __u64 arg0;   /* first integer argument register */
-  __u64 caller; /* SS_MARK_DLOPEN: the word on top of the stack */
+  __u64 word;   /* SS_MARK_DLOPEN: what lies on top of the stack, its caller;
+                 * SS_MARK_RELOCATE_OBJECT: what arg0 points to, link_map.l_addr */
   __u32 text_len;
   __u32 pad;
 };
@@ -297,7 +298,15 @@ enum ss_mark_kind {
   SS_MARK_SELF_RELOCATED = 11,      /* static-pie glibc: return from _dl_relocate_static_pie */
   SS_MARK_DLOPEN = 12,              /* dlopen, dlmopen: arg0 is the name */
   SS_MARK_DLCLOSE = 13,
-  SS_MARK_KIND_COUNT = 14,
+  /* Only while a watch asks for functions: */
+  SS_MARK_INIT_FUNCTION = 14,   /* a constructor, or an init function of a Go package: ip tells which */
+  SS_MARK_RELOCATE_OBJECT = 15, /* glibc _dl_relocate_object: arg0 is the object's link_map */
+  SS_MARK_TLS_BEGIN = 16,       /* the loader begins to fill in thread-local storage... */
+  SS_MARK_TLS_END = 17,         /* ...and has done so */
+  SS_MARK_INIT_END = 18,        /* Go: the runtime's own init functions are over */
+  SS_MARK_GO_MAIN_INIT = 19,    /* Go: the program's packages are about to be initialised */
+  SS_MARK_RUST_STAGE = 20,      /* Rust: a stage of std::rt::init; ip tells which */
+  SS_MARK_KIND_COUNT = 21,
 };
 
 /* Per-CPU counters kept by the BPF programs. */

@@ -20,7 +20,7 @@ static __always_inline void fill_mark(struct ss_mark_event *event, struct task_s
   event->cookie = cookie;
   event->ip = regs->ip;
   event->arg0 = regs->di;
-  event->caller = 0;
+  event->word = 0;
   event->text_len = 0;
   event->pad = 0;
   read_counters(task, &event->now);
@@ -43,7 +43,7 @@ int on_mark(struct pt_regs *regs) {
     struct named_mark *named = reserve_event(SS_EVENT_MARK, sizeof(*named), task);
     if (named) {
       fill_mark(&named->event, task, regs, cookie);
-      bpf_probe_read_user(&named->event.caller, sizeof(named->event.caller), (void *)regs->sp);
+      bpf_probe_read_user(&named->event.word, sizeof(named->event.word), (void *)regs->sp);
       const long length =
           bpf_probe_read_user_str(named->text, sizeof(named->text), (void *)regs->di);
       named->event.text_len = length > 0 ? length - 1 : 0;
@@ -54,6 +54,8 @@ int on_mark(struct pt_regs *regs) {
   struct ss_mark_event *event = reserve_event(SS_EVENT_MARK, sizeof(*event), task);
   if (event) {
     fill_mark(event, task, regs, cookie);
+    if (kind == SS_MARK_RELOCATE_OBJECT)
+      bpf_probe_read_user(&event->word, sizeof(event->word), (void *)regs->di);
     submit_event(event, false);
   }
   /* A start that is to be unperturbed goes on without this mark, which is another watch's: the record

@@ -53,6 +53,9 @@ constexpr Named<BoundarySource> kSources[] = {
     {BOUNDARY_SOURCE_INFERRED, "inferred"},
     {BOUNDARY_SOURCE_ENTRY_UPROBE, "entry point"},
     {BOUNDARY_SOURCE_DEBUG_FILE_UPROBE, "debug symbol"},
+    {BOUNDARY_SOURCE_DYNSYM_UPROBE, "dynamic symbol"},
+    {BOUNDARY_SOURCE_MINI_DEBUG_UPROBE, "mini debug symbol"},
+    {BOUNDARY_SOURCE_GO_TABLE_UPROBE, "Go function table"},
 };
 
 constexpr Named<MilestoneKind> kMilestones[] = {

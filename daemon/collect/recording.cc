@@ -17,7 +17,7 @@ namespace startscope {
 namespace {
 
 constexpr char kMagic[8] = {'S', 'T', 'S', 'C', 'O', 'P', 'E', '\n'};
-constexpr uint32_t kFormat = 1;
+constexpr uint32_t kFormat = 3;
 constexpr uint32_t kMaxRecordBytes = 1u << 20;
 
 struct FileHeader {

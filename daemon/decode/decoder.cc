@@ -215,7 +215,7 @@ std::optional<MarkEvent> ToMark(Bytes bytes) {
   to.image = static_cast<uint32_t>(from.cookie >> 8);
   to.ip = from.ip;
   to.arg0 = from.arg0;
-  to.caller = from.caller;
+  to.word = from.word;
   std::optional<std::string> text = TailText(bytes, sizeof(from), from.text_len);
   if (!text) return std::nullopt;
   to.text = *std::move(text);

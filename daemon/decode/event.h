@@ -110,8 +110,9 @@ struct MarkEvent {
   uint32_t image = 0;  // number that the prober gave the file; ImageEvent carries the same
   uint64_t ip = 0;
   uint64_t arg0 = 0;
-  uint64_t caller = 0;  // kDlopen: return address
-  std::string text;     // kDlopen: the name asked for
+  // kDlopen: return address. kRelocateObject: what the object's addresses are shifted by.
+  uint64_t word = 0;
+  std::string text;  // kDlopen: the name asked for
 };
 
 // Consecutive pages of a file that a thread brought into the page cache; readahead included.

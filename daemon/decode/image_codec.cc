@@ -83,6 +83,66 @@ class Reader {
   bool failed_ = false;
 };
 
+template <typename Archive, typename Site>
+void VisitSite(Archive& archive, Site& site) {
+  archive(site.kind);
+  archive(site.rung);
+  archive(site.cost);
+  archive(site.file_offset);
+  archive(site.address);
+  archive(site.skew_bytes);
+  archive(site.symbol);
+}
+
+template <typename Archive, typename Sizes>
+void VisitSizes(Archive& archive, Sizes& sizes) {
+  archive(sizes.code);
+  archive(sizes.read_only);
+  archive(sizes.data);
+  archive(sizes.zero);
+  archive(sizes.not_loaded);
+}
+
+template <typename Archive, typename Link>
+void VisitLink(Archive& archive, Link& link) {
+  archive(link.known);
+  archive(link.file_bytes);
+  archive(link.position_independent_executable);
+  archive(link.relr);
+  archive(link.bind_now);
+  archive(link.text_relocations);
+  archive(link.prelinked);
+  archive(link.sysv_hash);
+  archive(link.gnu_hash);
+  archive(link.executable_stack);
+  archive(link.has_sdt_notes);
+  archive(link.relro);
+  archive(link.rpath);
+  archive(link.runpath);
+  archive(link.relocations.relative);
+  archive(link.relocations.relr);
+  archive(link.relocations.symbol);
+  archive(link.relocations.jump_slot);
+  archive(link.relocations.ifunc);
+  archive(link.relocations.copy);
+  archive(link.relocations.tls);
+  archive(link.relocations.other);
+  archive(link.imported_symbols);
+  archive(link.exported_symbols);
+  archive(link.table_symbols);
+  archive(link.tls_bytes);
+  archive(link.constructors);
+  archive(link.destructors);
+  VisitSizes(archive, link.by_segments);
+  VisitSizes(archive, link.by_sections);
+  VisitSizes(archive, link.by_symbols);
+  archive.List(link.sections, [&](auto& section) {
+    archive(section.name);
+    archive(section.bytes);
+  });
+  archive.List(link.disagreements, [&](auto& text) { archive(text); });
+}
+
 template <typename Archive, typename Facts>
 void Visit(Archive& archive, Facts& facts) {
   archive(facts.file.device_major);
@@ -119,15 +179,17 @@ void Visit(Archive& archive, Facts& facts) {
   archive(facts.language);
   archive(facts.libc_version);
   archive(facts.evidence);
-  archive.List(facts.sites, [&](auto& site) {
-    archive(site.kind);
-    archive(site.rung);
-    archive(site.cost);
-    archive(site.file_offset);
-    archive(site.address);
-    archive(site.skew_bytes);
-    archive(site.symbol);
+  archive.List(facts.sites, [&](auto& site) { VisitSite(archive, site); });
+  archive.List(facts.init_functions, [&](auto& function) {
+    archive(function.kind);
+    archive(function.address);
+    archive(function.symbol);
+    archive(function.rung);
+    archive(function.unit);
+    VisitSite(archive, function.site);
   });
+  archive(facts.init_functions_omitted);
+  VisitLink(archive, facts.link);
   archive(facts.error);
 }
 

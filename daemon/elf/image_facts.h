@@ -56,13 +56,26 @@ enum class MarkKind : uint8_t {
   kSelfRelocated = 11,
   kDlopen = 12,
   kDlclose = 13,
+  kInitFunction = 14,
+  kRelocateObject = 15,
+  kTlsBegin = 16,
+  kTlsEnd = 17,
+  kInitEnd = 18,
+  kGoMainInit = 19,
+  kRustStage = 20,
 };
+
+// Kinds that only a watch at level FUNCTIONS needs; bit per MarkKind.
+inline constexpr uint32_t kFunctionMarks =
+    1u << 14 | 1u << 15 | 1u << 16 | 1u << 17 | 1u << 18 | 1u << 19 | 1u << 20;
 
 // How a site was found, best first.
 enum class SiteRung : uint8_t {
   kSdt,
   kSymtab,
   kDebugFile,
+  kMiniDebug,  // .gnu_debugdata
+  kGoTable,    // .gopclntab
   kDynsym,
   kCallSite,  // found by analysing instructions
   kElfEntry,  // the address that the ELF header states
@@ -86,6 +99,92 @@ struct MarkSite {
   std::string symbol;  // empty when the rung has none
 };
 
+// What made a function run before main.
+enum class InitKind : uint8_t {
+  kUnspecified,
+  kPreinitArray,  // DT_PREINIT_ARRAY
+  kInit,          // DT_INIT
+  kInitArray,     // DT_INIT_ARRAY
+  kGoPackage,     // a Go package's initialisation
+  kRuntimeStage,  // a stage of a language runtime's own start
+};
+
+// A function that runs before main because the file says so.
+struct InitFunction {
+  InitKind kind = InitKind::kUnspecified;
+  uint64_t address = 0;  // link-time virtual
+  std::string symbol;    // as the file has it; empty: no table names it
+  SiteRung rung = SiteRung::kSymtab;  // of the symbol, or of how the function was found
+  // Source file of a C++ static initialiser, or import path of a Go package; empty: not told.
+  std::string unit;
+  // Where to probe its begin: of kind kInitFunction or kRustStage; kNone: nowhere.
+  MarkSite site;
+};
+
+// Relocations that the file asks for, by what the loader has to do for each.
+struct RelocationCounts {
+  uint64_t relative = 0;   // R_X86_64_RELATIVE in REL or RELA
+  uint64_t relr = 0;       // words that DT_RELR names
+  uint64_t symbol = 0;     // R_X86_64_64, GLOB_DAT, PC32 and other references to a symbol
+  uint64_t jump_slot = 0;  // R_X86_64_JUMP_SLOT
+  uint64_t ifunc = 0;      // R_X86_64_IRELATIVE
+  uint64_t copy = 0;       // R_X86_64_COPY
+  uint64_t tls = 0;        // DTPMOD64, DTPOFF64, TPOFF64, TLSDESC
+  uint64_t other = 0;
+  friend bool operator==(const RelocationCounts&, const RelocationCounts&) = default;
+  [[nodiscard]] uint64_t total() const {
+    return relative + relr + symbol + jump_slot + ifunc + copy + tls + other;
+  }
+};
+
+enum class RelroKind : uint8_t { kUnspecified, kNone, kPartial, kFull };
+
+// Bytes of a file as one of its tables has them. What the loader maps, and what it does not.
+struct SizeView {
+  uint64_t code = 0;
+  uint64_t read_only = 0;
+  uint64_t data = 0;        // writable, from the file; relocated read-only data included
+  uint64_t zero = 0;        // writable, not in the file
+  uint64_t not_loaded = 0;  // of the file: debugging information, symbol table, padding
+};
+
+struct NamedSize {
+  std::string name;
+  uint64_t bytes = 0;
+};
+
+// How a file was linked.
+struct LinkFacts {
+  bool known = false;
+  uint64_t file_bytes = 0;
+  bool position_independent_executable = false;
+  bool relr = false;
+  bool bind_now = false;
+  bool text_relocations = false;
+  bool prelinked = false;
+  bool sysv_hash = false;
+  bool gnu_hash = false;
+  bool executable_stack = false;
+  bool has_sdt_notes = false;
+  RelroKind relro = RelroKind::kUnspecified;
+  std::string rpath;
+  std::string runpath;
+  RelocationCounts relocations;
+  uint64_t imported_symbols = 0;  // .dynsym, undefined
+  uint64_t exported_symbols = 0;  // .dynsym, defined
+  uint64_t table_symbols = 0;     // .symtab of the file itself
+  uint64_t tls_bytes = 0;         // PT_TLS
+  uint64_t constructors = 0;      // DT_INIT, DT_INIT_ARRAY and DT_PREINIT_ARRAY entries that are set
+  uint64_t destructors = 0;
+  SizeView by_segments;
+  SizeView by_sections;
+  SizeView by_symbols;  // sizes that symbols state; code and data only
+  std::vector<NamedSize> sections;  // the largest, at most kMaxListedSections
+  // Where the views do not agree, in words with both figures.
+  std::vector<std::string> disagreements;
+};
+inline constexpr size_t kMaxListedSections = 48;
+
 struct LoadSegment {
   uint64_t address = 0;  // link-time virtual
   uint64_t memory_bytes = 0;
@@ -95,6 +194,8 @@ struct LoadSegment {
   bool writable = false;
   bool executable = false;
 };
+
+inline constexpr size_t kMaxInitFunctions = 2048;
 
 struct ImageFacts {
   FileId file;
@@ -126,6 +227,10 @@ struct ImageFacts {
 
   // At most one per kind, the best that was found.
   std::vector<MarkSite> sites;
+  // In the order in which they are called, as far as the file tells; at most kMaxInitFunctions.
+  std::vector<InitFunction> init_functions;
+  uint64_t init_functions_omitted = 0;
+  LinkFacts link;
 
   // Empty when the file was read; otherwise why not, naming file and cause. Facts are then partial.
   std::string error;

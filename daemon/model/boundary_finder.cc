@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "daemon/model/mark_names.h"
+
 namespace startscope {
 namespace {
 
@@ -18,23 +20,6 @@ constexpr uint64_t kFaultAroundBytes = 64 << 10;
 
 uint64_t EntryTime(const Timed<FaultEvent>& fault) {
   return fault.value.entry_boottime_ns != 0 ? fault.value.entry_boottime_ns : fault.boottime_ns;
-}
-
-BoundarySource SourceOfRung(SiteRung rung) {
-  switch (rung) {
-    case SiteRung::kSdt:
-      return BoundarySource::kSdt;
-    case SiteRung::kSymtab:
-    case SiteRung::kDynsym:
-      return BoundarySource::kSymbolUprobe;
-    case SiteRung::kDebugFile:
-      return BoundarySource::kDebugFileUprobe;
-    case SiteRung::kCallSite:
-      return BoundarySource::kCallSiteUprobe;
-    case SiteRung::kElfEntry:
-      return BoundarySource::kEntryUprobe;
-  }
-  return BoundarySource::kUnspecified;
 }
 
 std::optional<Boundary> Earlier(std::optional<Boundary> a, std::optional<Boundary> b) {

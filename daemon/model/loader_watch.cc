@@ -63,7 +63,7 @@ void LoaderWatch::OnMark(const Event& event, const MarkEvent& mark) {
   if (activity == nullptr) return;
   if (mark.kind == MarkKind::kDlclose) activity->result.kind = LoaderEventKind::kClose;
   activity->result.requested = mark.text;
-  const AddressMap::Place caller = map_.Find(mark.caller);
+  const AddressMap::Place caller = map_.Find(mark.word);
   if (caller.object == kNoIndex) return;
   activity->result.caller_object = map_.object(caller.object).path;
   activity->result.caller_offset = caller.file_offset;

@@ -35,8 +35,44 @@ const char* MarkName(MarkKind kind) {
       return "dlopen";
     case MarkKind::kDlclose:
       return "dlclose";
+    case MarkKind::kInitFunction:
+      return "init function";
+    case MarkKind::kRelocateObject:
+      return "relocate object";
+    case MarkKind::kTlsBegin:
+      return "thread-local storage begin";
+    case MarkKind::kTlsEnd:
+      return "thread-local storage end";
+    case MarkKind::kInitEnd:
+      return "runtime initialised";
+    case MarkKind::kGoMainInit:
+      return "package initialisation";
+    case MarkKind::kRustStage:
+      return "std::rt stage";
   }
   return "unknown";
+}
+
+BoundarySource SourceOfRung(SiteRung rung) {
+  switch (rung) {
+    case SiteRung::kSdt:
+      return BoundarySource::kSdt;
+    case SiteRung::kSymtab:
+      return BoundarySource::kSymbolUprobe;
+    case SiteRung::kMiniDebug:
+      return BoundarySource::kMiniDebugUprobe;
+    case SiteRung::kGoTable:
+      return BoundarySource::kGoTableUprobe;
+    case SiteRung::kDynsym:
+      return BoundarySource::kDynsymUprobe;
+    case SiteRung::kDebugFile:
+      return BoundarySource::kDebugFileUprobe;
+    case SiteRung::kCallSite:
+      return BoundarySource::kCallSiteUprobe;
+    case SiteRung::kElfEntry:
+      return BoundarySource::kEntryUprobe;
+  }
+  return BoundarySource::kUnspecified;
 }
 
 }  // namespace startscope

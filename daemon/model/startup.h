@@ -25,7 +25,7 @@ enum class Phase : uint8_t {
 };
 enum class BoundarySource : uint8_t {
   kUnspecified, kTracepoint, kSdt, kSymbolUprobe, kCallSiteUprobe, kFirstFault, kMapping, kInferred,
-  kEntryUprobe, kDebugFileUprobe
+  kEntryUprobe, kDebugFileUprobe, kDynsymUprobe, kMiniDebugUprobe, kGoTableUprobe
 };
 enum class MilestoneKind : uint8_t {
   kUnspecified, kMain, kListen, kNotify, kOutput, kResponse, kSymbol, kExit
@@ -150,6 +150,32 @@ struct Segment {
   std::optional<uint64_t> map_offset_ns;
 };
 
+// What made the loader map an object.
+enum class LoadReason : uint8_t {
+  kUnspecified, kExecutable, kInterpreter, kNeeded, kPreload, kDlopen, kKernel
+};
+
+// A function that ran before main.
+struct InitCall {
+  InitKind kind = InitKind::kUnspecified;
+  std::string symbol;
+  std::string unit;
+  uint64_t address = 0;  // link-time virtual
+  uint64_t offset_ns = 0;
+  std::optional<uint64_t> duration_ns;  // to the begin of what ran next
+  std::optional<uint64_t> blocked_ns;
+  std::optional<uint64_t> minor_faults;
+  std::optional<uint64_t> major_faults;
+  BoundarySource source = BoundarySource::kUnspecified;
+};
+
+// Where the loader looked for an object and did not find it.
+struct SearchMiss {
+  std::string directory;
+  uint64_t count = 0;
+  uint64_t duration_ns = 0;
+};
+
 // One page that faulted.
 struct PageHeat {
   uint64_t file_offset = 0;
@@ -191,6 +217,21 @@ struct MappedObject {
   bool huge_pages = false;
   std::vector<PageHeat> pages;
   uint64_t pages_omitted = 0;
+  // 1 is the executable; 0: not one that the loader loads.
+  uint32_t load_order = 0;
+  // Steps from the executable along the shortest chain of needs; 0: the executable, or none is known.
+  uint32_t depth = 0;
+  LoadReason reason = LoadReason::kUnspecified;
+  std::vector<std::string> needed;  // DT_NEEDED, in order
+  std::optional<uint64_t> mapping_ns;
+  BoundarySource mapping_source = BoundarySource::kUnspecified;
+  BoundarySource relocation_source = BoundarySource::kUnspecified;
+  BoundarySource constructor_source = BoundarySource::kUnspecified;
+  LinkFacts link;
+  std::vector<InitCall> init_calls;
+  uint64_t init_calls_omitted = 0;
+  std::optional<uint64_t> search_ns;
+  std::vector<SearchMiss> search_misses;
 };
 
 inline constexpr uint32_t kNoIndex = UINT32_MAX;
@@ -310,6 +351,45 @@ struct LoaderActivity {
   BoundarySource source = BoundarySource::kUnspecified;
 };
 
+enum class StuckActivity : uint8_t {
+  kUnspecified, kRunning, kRunnable, kBlockedIo, kBlockedOther, kStopped
+};
+
+// A startup that has been going on for long, as it is now.
+struct StuckStartup {
+  std::string startup_id;
+  ProcessInfo process;
+  RuntimeInfo runtime;
+  Phase phase = Phase::kUnspecified;
+  BoundarySource phase_source = BoundarySource::kUnspecified;  // of the phase's begin
+  uint64_t elapsed_ns = 0;
+  uint64_t phase_elapsed_ns = 0;
+  // The object whose mapping, relocation or constructor was begun last; empty: not known.
+  std::string object;
+  std::string function;  // the constructor, where functions are watched
+  StuckActivity activity = StuckActivity::kUnspecified;
+  std::string wait_channel;  // kernel function it sleeps in, where the kernel tells
+  std::string system_call;
+  // The file that is read or waited for, where that is known.
+  std::string file;
+};
+
+// Filling in thread-local storage.
+struct TlsSetup {
+  uint64_t bytes = 0;    // PT_TLS of all objects
+  uint32_t objects = 0;  // that have one
+  std::optional<uint64_t> offset_ns;
+  std::optional<uint64_t> duration_ns;
+  BoundarySource source = BoundarySource::kUnspecified;
+};
+
+// A thread made before the end.
+struct ThreadStart {
+  uint32_t tid = 0;
+  uint64_t offset_ns = 0;
+  Phase phase = Phase::kUnspecified;
+};
+
 struct Degradation {
   DegradationKind kind = DegradationKind::kUnspecified;
   std::string detail;
@@ -348,6 +428,8 @@ struct Startup {
   std::optional<StorageReads> storage;
   std::optional<SyscallUse> syscalls;
   std::optional<Timeline> timeline;
+  std::optional<TlsSetup> tls;
+  std::vector<ThreadStart> threads;  // the first ones, bounded
 };
 
 // Which watches a startup is for: bit per rule slot that matched in the kernel.

@@ -32,6 +32,8 @@ class StartupListener {
   virtual void OnFinished(WatchMask watches, std::shared_ptr<const Startup> startup) = 0;
   // The loader did something after a startup that was finished before.
   virtual void OnLoaderActivity(WatchMask watches, const LoaderActivity& activity) = 0;
+  // A startup has been going on for longer than a watch's threshold; told again each time it doubles.
+  virtual void OnStuck(WatchMask watches, const StuckStartup& stuck) = 0;
   virtual void OnLost(LossStage stage, uint64_t count) = 0;
 };
 

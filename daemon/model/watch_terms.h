@@ -20,6 +20,7 @@ struct WatchTerms {
   bool samples = false;        // clock samples
   bool loader_events = false;  // what is loaded after the startup
   uint64_t deadline_ns = 0;    // 0: none
+  uint64_t stuck_after_ns = 0;  // tell of startups that last longer; 0: do not
   // What the kernel side can tell at this level: pages brought into the page cache, and the windows
   // mapped around faults.
   bool pages_read_known = true;

@@ -198,6 +198,14 @@ void Hub::OnLoaderActivity(WatchMask watches, const LoaderActivity& activity) {
           LoaderItem{std::make_shared<const LoaderActivity>(activity)});
 }
 
+void Hub::OnStuck(WatchMask watches, const StuckStartup& stuck) {
+  Startup identity;
+  identity.startup_id = stuck.startup_id;
+  identity.process = stuck.process;
+  Deliver(watches, identity, /*progress_only=*/false,
+          StuckItem{std::make_shared<const StuckStartup>(stuck)});
+}
+
 void Hub::OnLost(LossStage stage, uint64_t count) {
   std::vector<std::shared_ptr<Subscriber>> targets;
   {

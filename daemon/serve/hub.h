@@ -49,7 +49,11 @@ struct LostItem {
   uint64_t count = 0;
   uint64_t total = 0;
 };
-using HubItem = std::variant<StartedItem, PhaseItem, FinishedItem, LostItem, LoaderItem>;
+struct StuckItem {
+  std::shared_ptr<const StuckStartup> stuck;
+};
+using HubItem =
+    std::variant<StartedItem, PhaseItem, FinishedItem, LostItem, LoaderItem, StuckItem>;
 
 // One watcher's bounded queue. Filled by the core thread through the hub, emptied by one gRPC thread.
 // Every startup that matched is either popped or counted in a LostItem: sent + dropped = produced.
@@ -112,6 +116,7 @@ class Hub : public StartupListener {
                  std::shared_ptr<const Startup> startup) override;
   void OnFinished(WatchMask watches, std::shared_ptr<const Startup> startup) override;
   void OnLoaderActivity(WatchMask watches, const LoaderActivity& activity) override;
+  void OnStuck(WatchMask watches, const StuckStartup& stuck) override;
   void OnLost(LossStage stage, uint64_t count) override;
 
  private:

@@ -17,7 +17,8 @@ namespace {
 
 constexpr int kMaxPrepared = 16;
 constexpr size_t kMaxPath = 4096;
-constexpr int64_t kDefaultDeadlineSeconds = 60;
+constexpr int kMaxPreparedLibraries = 1024;
+constexpr uint64_t kDefaultDeadlineNs = 60'000'000'000;
 constexpr int64_t kMaxDeadlineSeconds = 3600;
 constexpr int kDefaultPage = 50;
 constexpr int kMaxPage = 500;
@@ -27,6 +28,28 @@ constexpr absl::Duration kCancelCheck = absl::Milliseconds(10);
 grpc::Status ToGrpc(const absl::Status& status) {
   return {static_cast<grpc::StatusCode>(static_cast<int>(status.code())),
           std::string(status.message())};
+}
+
+absl::StatusOr<uint64_t> ToNs(const google::protobuf::Duration& duration, const char* field) {
+  const int64_t seconds = duration.seconds();
+  const int64_t nanos = duration.nanos();
+  if (seconds < 0 || nanos < 0 || seconds > kMaxDeadlineSeconds || (seconds == 0 && nanos == 0)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(field, ": must be above 0 and at most ", kMaxDeadlineSeconds, " seconds"));
+  }
+  return static_cast<uint64_t>(seconds) * 1'000'000'000 + static_cast<uint64_t>(nanos);
+}
+
+absl::StatusOr<std::vector<std::string>> ToPaths(
+    const google::protobuf::RepeatedPtrField<std::string>& paths, int most, const char* field) {
+  if (paths.size() > most) return absl::InvalidArgumentError(absl::StrCat(field, ": at most ", most));
+  for (const std::string& path : paths) {
+    if (path.empty() || path[0] != '/' || path.size() > kMaxPath) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(field, ": paths must be absolute and at most ", kMaxPath, " bytes"));
+    }
+  }
+  return std::vector<std::string>(paths.begin(), paths.end());
 }
 
 absl::StatusOr<WatchSpec> ParseRequest(const v1::WatchStartupsRequest& request) {
@@ -43,9 +66,8 @@ absl::StatusOr<WatchSpec> ParseRequest(const v1::WatchStartupsRequest& request) 
       spec.level = Level::kPages;
       break;
     case v1::LEVEL_FUNCTIONS:
-      return absl::UnimplementedError(
-          absl::StrCat("level: ", v1::Level_Name(request.level()),
-                       " is not offered by this version; use LEVEL_PAGES"));
+      spec.level = Level::kFunctions;
+      break;
     default:
       return absl::InvalidArgumentError("level: not a value of startscope.v1.Level");
   }
@@ -83,27 +105,23 @@ absl::StatusOr<WatchSpec> ParseRequest(const v1::WatchStartupsRequest& request) 
         absl::StrCat("timeline_limit: at most ", greatest,
                      request.stream_timeline() ? "" : ", or more with stream_timeline"));
   }
-  int64_t seconds = kDefaultDeadlineSeconds;
-  int64_t nanos = 0;
+  spec.deadline_ns = kDefaultDeadlineNs;
   if (request.has_deadline()) {
-    seconds = request.deadline().seconds();
-    nanos = request.deadline().nanos();
-    if (seconds < 0 || nanos < 0 || seconds > kMaxDeadlineSeconds || (seconds == 0 && nanos == 0)) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "deadline: must be above 0 and at most ", kMaxDeadlineSeconds, " seconds"));
-    }
+    SS_ASSIGN_OR_RETURN(spec.deadline_ns, ToNs(request.deadline(), "deadline"));
   }
-  spec.deadline_ns = static_cast<uint64_t>(seconds) * 1'000'000'000 + static_cast<uint64_t>(nanos);
-  if (request.prepare_executables_size() > kMaxPrepared) {
+  if (request.has_stuck_after()) {
+    absl::StatusOr<uint64_t> after = ToNs(request.stuck_after(), "stuck_after");
+    if (!after.ok()) return after.status();
+    spec.stuck_after_ns = *after;
+  }
+  SS_ASSIGN_OR_RETURN(spec.prepare_executables,
+                      ToPaths(request.prepare_executables(), kMaxPrepared, "prepare_executables"));
+  SS_ASSIGN_OR_RETURN(spec.prepare_libraries,
+                      ToPaths(request.prepare_libraries(), kMaxPreparedLibraries,
+                              "prepare_libraries"));
+  if (!spec.prepare_libraries.empty() && spec.level < Level::kFunctions) {
     return absl::InvalidArgumentError(
-        absl::StrCat("prepare_executables: at most ", kMaxPrepared));
-  }
-  for (const std::string& path : request.prepare_executables()) {
-    if (path.empty() || path[0] != '/' || path.size() > kMaxPath) {
-      return absl::InvalidArgumentError(
-          "prepare_executables: paths must be absolute and at most 4096 bytes");
-    }
-    spec.prepare_executables.push_back(path);
+        "prepare_libraries: only level FUNCTIONS has marks in libraries");
   }
   return spec;
 }
@@ -160,6 +178,8 @@ class StartupServiceImpl::Stream {
       response.mutable_records_lost()->set_total(lost->total);
     } else if (const auto* loader = std::get_if<LoaderItem>(&item)) {
       ToProto(*loader->activity, context_, response.mutable_loader_event());
+    } else if (const auto* stuck = std::get_if<StuckItem>(&item)) {
+      ToProto(*stuck->stuck, context_, response.mutable_startup_stuck());
     }
     dropped_ = dropped;
     return Send(&response);

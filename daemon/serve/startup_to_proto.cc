@@ -228,6 +228,93 @@ void ToProto(const WaitEntry& from, const TimelineTexts& texts, v1::WaitEntry* t
   to->set_object(texts.Object(from.object));
 }
 
+void ToProto(const RelocationCounts& from, v1::RelocationCounts* to) {
+  to->set_relative(from.relative);
+  to->set_relr(from.relr);
+  to->set_symbol(from.symbol);
+  to->set_jump_slot(from.jump_slot);
+  to->set_ifunc(from.ifunc);
+  to->set_copy(from.copy);
+  to->set_tls(from.tls);
+  to->set_other(from.other);
+}
+
+void ToProto(const SizeView& from, v1::SizeView* to) {
+  to->set_code(from.code);
+  to->set_read_only(from.read_only);
+  to->set_data(from.data);
+  to->set_zero(from.zero);
+  to->set_not_loaded(from.not_loaded);
+}
+
+void ToProto(const LinkFacts& from, v1::LinkFacts* to) {
+  to->set_position_independent_executable(from.position_independent_executable);
+  to->set_relr(from.relr);
+  to->set_bind_now(from.bind_now);
+  to->set_text_relocations(from.text_relocations);
+  to->set_prelinked(from.prelinked);
+  to->set_sysv_hash(from.sysv_hash);
+  to->set_gnu_hash(from.gnu_hash);
+  to->set_executable_stack(from.executable_stack);
+  to->set_has_sdt_notes(from.has_sdt_notes);
+  to->set_relro(ToEnum<v1::RelroKind>(from.relro));
+  to->set_rpath(EscapeToUtf8(from.rpath));
+  to->set_runpath(EscapeToUtf8(from.runpath));
+  ToProto(from.relocations, to->mutable_relocations());
+  to->set_imported_symbols(from.imported_symbols);
+  to->set_exported_symbols(from.exported_symbols);
+  to->set_table_symbols(from.table_symbols);
+  to->set_tls_bytes(from.tls_bytes);
+  to->set_constructors(from.constructors);
+  to->set_destructors(from.destructors);
+  ToProto(from.by_segments, to->mutable_by_segments());
+  ToProto(from.by_sections, to->mutable_by_sections());
+  ToProto(from.by_symbols, to->mutable_by_symbols());
+  for (const NamedSize& section : from.sections) {
+    v1::NamedSize* added = to->add_sections();
+    added->set_name(EscapeToUtf8(section.name));
+    added->set_bytes(section.bytes);
+  }
+  for (const std::string& text : from.disagreements) to->add_disagreements(EscapeToUtf8(text));
+  to->set_file_bytes(from.file_bytes);
+}
+
+void ToProto(const InitCall& from, v1::InitCall* to) {
+  to->set_kind(ToEnum<v1::InitKind>(from.kind));
+  to->set_symbol(EscapeToUtf8(from.symbol));
+  to->set_unit(EscapeToUtf8(from.unit));
+  to->set_address(from.address);
+  to->set_offset_ns(from.offset_ns);
+  if (from.duration_ns) to->set_duration_ns(*from.duration_ns);
+  if (from.blocked_ns) to->set_blocked_ns(*from.blocked_ns);
+  if (from.minor_faults) to->set_minor_faults(*from.minor_faults);
+  if (from.major_faults) to->set_major_faults(*from.major_faults);
+  to->set_source(ToEnum<v1::BoundarySource>(from.source));
+}
+
+// What the loader did with it, and how it was linked.
+void ToProtoLoading(const MappedObject& from, Level level, v1::MappedObject* to) {
+  to->set_load_order(from.load_order);
+  to->set_depth(from.depth);
+  to->set_load_reason(ToEnum<v1::LoadReason>(from.reason));
+  for (const std::string& name : from.needed) to->add_needed(EscapeToUtf8(name));
+  if (from.mapping_ns) to->set_mapping_ns(*from.mapping_ns);
+  to->set_mapping_source(ToEnum<v1::BoundarySource>(from.mapping_source));
+  to->set_relocation_source(ToEnum<v1::BoundarySource>(from.relocation_source));
+  to->set_constructor_source(ToEnum<v1::BoundarySource>(from.constructor_source));
+  if (from.link.known) ToProto(from.link, to->mutable_link());
+  if (from.search_ns) to->set_search_ns(*from.search_ns);
+  for (const SearchMiss& miss : from.search_misses) {
+    v1::SearchMiss* added = to->add_search_misses();
+    added->set_directory(EscapeToUtf8(miss.directory));
+    added->set_count(miss.count);
+    added->set_duration_ns(miss.duration_ns);
+  }
+  if (level < Level::kFunctions) return;
+  for (const InitCall& call : from.init_calls) ToProto(call, to->add_init_calls());
+  to->set_init_calls_omitted(from.init_calls_omitted);
+}
+
 void ToProto(const MappedObject& from, Level level, v1::MappedObject* to) {
   to->set_path(EscapeToUtf8(from.path));
   to->set_build_id(from.build_id);
@@ -257,6 +344,7 @@ void ToProto(const MappedObject& from, Level level, v1::MappedObject* to) {
   if (from.first_touch_offset_ns) to->set_first_touch_offset_ns(*from.first_touch_offset_ns);
   to->set_deleted(from.deleted);
   to->set_huge_pages(from.huge_pages);
+  ToProtoLoading(from, level, to);
   if (level < Level::kPages) return;
   for (const PageHeat& page : from.pages) ToProto(page, to->add_pages());
   to->set_pages_omitted(from.pages_omitted);
@@ -331,6 +419,22 @@ void ToProto(const LoaderActivity& from, const ProtoContext& context, v1::Loader
   ToProto(from.process, context, to->mutable_process());
 }
 
+void ToProto(const StuckStartup& from, const ProtoContext& context, v1::StartupStuck* to) {
+  to->set_startup_id(from.startup_id);
+  ToProto(from.process, context, to->mutable_process());
+  ToProto(from.runtime, to->mutable_runtime());
+  to->set_phase(ToEnum<v1::Phase>(from.phase));
+  to->set_phase_source(ToEnum<v1::BoundarySource>(from.phase_source));
+  to->set_elapsed_ns(from.elapsed_ns);
+  to->set_phase_elapsed_ns(from.phase_elapsed_ns);
+  to->set_object(EscapeToUtf8(from.object));
+  to->set_function(EscapeToUtf8(from.function));
+  to->set_activity(ToEnum<v1::StuckActivity>(from.activity));
+  to->set_wait_channel(EscapeToUtf8(from.wait_channel));
+  to->set_system_call(EscapeToUtf8(from.system_call));
+  to->set_file(EscapeToUtf8(from.file));
+}
+
 void ToProto(const Startup& from, const StartupView& view, const ProtoContext& context,
              v1::Startup* to) {
   const Level level = view.level;
@@ -388,6 +492,20 @@ void ToProto(const Startup& from, const StartupView& view, const ProtoContext& c
   if (from.exit_status) to->set_exit_status(*from.exit_status);
   if (from.threads_created) to->set_threads_created(*from.threads_created);
   if (from.spawn_ns) to->set_spawn_ns(*from.spawn_ns);
+  if (from.tls && level >= Level::kObjects) {
+    v1::TlsSetup* tls = to->mutable_tls();
+    tls->set_bytes(from.tls->bytes);
+    tls->set_objects(from.tls->objects);
+    if (from.tls->offset_ns) tls->set_offset_ns(*from.tls->offset_ns);
+    if (from.tls->duration_ns) tls->set_duration_ns(*from.tls->duration_ns);
+    tls->set_source(ToEnum<v1::BoundarySource>(from.tls->source));
+  }
+  for (const ThreadStart& thread : from.threads) {
+    v1::ThreadStart* added = to->add_threads();
+    added->set_tid(thread.tid);
+    added->set_offset_ns(thread.offset_ns);
+    added->set_phase(ToEnum<v1::Phase>(thread.phase));
+  }
   to->set_begin_boottime_ns(from.begin_boottime_ns);
 }
 
@@ -433,6 +551,17 @@ void ToProto(const DaemonStatus& from, v1::GetStatusResponse* to) {
       added->add_marks(absl::StrCat(MarkName(site.kind), " at file offset ", site.file_offset));
     }
     added->set_error(EscapeToUtf8(image.error));
+    added->set_build_id(facts.build_id);
+    added->set_init_functions(facts.init_functions.size() + facts.init_functions_omitted);
+    for (const MarkSite& site : facts.sites) {
+      v1::MarkSite* place = added->add_sites();
+      place->set_mark(MarkName(site.kind));
+      place->set_rung(ToEnum<v1::BoundarySource>(SourceOfRung(site.rung)));
+      place->set_symbol(EscapeToUtf8(site.symbol));
+      place->set_file_offset(site.file_offset);
+      place->set_attached((image.attached_marks & (1u << static_cast<unsigned>(site.kind))) != 0);
+      place->set_single_stepped(site.cost == StepCost::kSingleStepped);
+    }
   }
   to->set_startups_seen(from.startups_seen);
   to->set_startups_open(from.startups_open);

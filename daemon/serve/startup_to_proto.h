@@ -35,6 +35,7 @@ struct StartupView {
 };
 void ToProto(const Startup& from, const StartupView& view, const ProtoContext& context,
              v1::Startup* to);
+void ToProto(const StuckStartup& from, const ProtoContext& context, v1::StartupStuck* to);
 void ToProto(const LoaderActivity& from, const ProtoContext& context, v1::LoaderEvent* to);
 // Entries [first, first + count) of a timeline, as far as there are.
 void ToProto(const Timeline& from, size_t first, size_t count,

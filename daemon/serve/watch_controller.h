@@ -48,6 +48,8 @@ struct WatchSpec {
   std::vector<KernelFilter> filters;  // OR; empty: everything
   std::optional<uint32_t> ancestor_pid;  // AND with the filters
   std::vector<std::string> prepare_executables;
+  std::vector<std::string> prepare_libraries;
+  uint64_t stuck_after_ns = 0;
   PeerIdentity peer;
 
   [[nodiscard]] WatchTerms terms() const {
@@ -59,7 +61,8 @@ struct WatchSpec {
             .syscalls = syscalls,
             .samples = samples,
             .loader_events = loader_events,
-            .deadline_ns = deadline_ns};
+            .deadline_ns = deadline_ns,
+            .stuck_after_ns = stuck_after_ns};
   }
 };
 

@@ -150,7 +150,7 @@ TEST_F(RecordsTest, DlopenNamesWhatItOpensAndItsCaller) {
   from.cookie = uint64_t{0x12345678} << 8 | SS_MARK_DLOPEN;
   from.ip = 11;
   from.arg0 = 22;
-  from.caller = 33;
+  from.word = 33;
   from.now.minor_faults = 44;
   from.now.threads = 55;
   from.text_len = 9;
@@ -159,7 +159,7 @@ TEST_F(RecordsTest, DlopenNamesWhatItOpensAndItsCaller) {
   EXPECT_EQ(to.image, 0x12345678u);
   EXPECT_EQ(to.ip, 11u);
   EXPECT_EQ(to.arg0, 22u);
-  EXPECT_EQ(to.caller, 33u);
+  EXPECT_EQ(to.word, 33u);
   EXPECT_EQ(to.now.minor_faults, 44u);
   EXPECT_EQ(to.now.threads, 55u);
   EXPECT_EQ(to.text, "libfoo.so");

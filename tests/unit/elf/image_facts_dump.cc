@@ -107,6 +107,20 @@ const char* Name(MarkKind kind) {
       return "dlopen";
     case MarkKind::kDlclose:
       return "dlclose";
+    case MarkKind::kInitFunction:
+      return "init-function";
+    case MarkKind::kRelocateObject:
+      return "relocate-object";
+    case MarkKind::kTlsBegin:
+      return "tls-begin";
+    case MarkKind::kTlsEnd:
+      return "tls-end";
+    case MarkKind::kInitEnd:
+      return "init-end";
+    case MarkKind::kGoMainInit:
+      return "go-main-init";
+    case MarkKind::kRustStage:
+      return "rust-stage";
   }
   return "?";
 }
@@ -119,6 +133,10 @@ const char* Name(SiteRung rung) {
       return "symtab";
     case SiteRung::kDebugFile:
       return "debug-file";
+    case SiteRung::kMiniDebug:
+      return "mini-debug";
+    case SiteRung::kGoTable:
+      return "go-table";
     case SiteRung::kDynsym:
       return "dynsym";
     case SiteRung::kCallSite:

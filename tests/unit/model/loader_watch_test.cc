@@ -81,7 +81,7 @@ class LoaderWatchTest : public ::testing::Test {
     MarkEvent mark;
     mark.kind = MarkKind::kDlopen;
     mark.text = name;
-    mark.caller = caller;
+    mark.word = caller;
     Send(at, mark, tid);
   }
 

@@ -37,6 +37,7 @@ class Recorder : public StartupListener, public ImageProber {
   void OnFinished(WatchMask mask, std::shared_ptr<const Startup> startup) override {
     finished.emplace_back(mask, std::move(startup));
   }
+  void OnStuck(WatchMask mask, const StuckStartup& one) override { stuck.emplace_back(mask, one); }
   void OnLost(LossStage stage, uint64_t count) override { lost.emplace_back(stage, count); }
   void RequestImage(const ProbeRequest& request) override { requests.push_back(request); }
   bool RequestSymbols(const SymbolRequest& request) override {
@@ -58,6 +59,7 @@ class Recorder : public StartupListener, public ImageProber {
   bool answers_symbols = false;
   std::vector<LoaderActivity> activities;
   std::vector<uint32_t> stopped;
+  std::vector<std::pair<WatchMask, StuckStartup>> stuck;
 };
 
 // Sends events of one process to a model; times are given as offsets from 1,000,000.

@@ -33,6 +33,7 @@ class Collector : public StartupListener, public ImageProber {
   void OnFinished(WatchMask, std::shared_ptr<const Startup> startup) override {
     startups.push_back(std::move(startup));
   }
+  void OnStuck(WatchMask, const StuckStartup&) override {}
   void OnLost(LossStage, uint64_t count) override { lost += count; }
   void RequestImage(const ProbeRequest&) override {}
   void OnLoaderActivity(WatchMask, const LoaderActivity&) override {}

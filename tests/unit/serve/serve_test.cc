@@ -47,6 +47,11 @@ TEST(EnumTest, ModelAndWireAgree) {
   EXPECT_EQ(static_cast<int>(BoundarySource::kFirstFault), v1::BOUNDARY_SOURCE_FIRST_FAULT);
   EXPECT_EQ(static_cast<int>(BoundarySource::kDebugFileUprobe),
             v1::BOUNDARY_SOURCE_DEBUG_FILE_UPROBE);
+  EXPECT_EQ(static_cast<int>(BoundarySource::kGoTableUprobe), v1::BOUNDARY_SOURCE_GO_TABLE_UPROBE);
+  EXPECT_EQ(static_cast<int>(LoadReason::kKernel), v1::LOAD_REASON_KERNEL);
+  EXPECT_EQ(static_cast<int>(InitKind::kRuntimeStage), v1::INIT_KIND_RUNTIME_STAGE);
+  EXPECT_EQ(static_cast<int>(RelroKind::kFull), v1::RELRO_KIND_FULL);
+  EXPECT_EQ(static_cast<int>(StuckActivity::kStopped), v1::STUCK_ACTIVITY_STOPPED);
   EXPECT_EQ(static_cast<int>(MilestoneKind::kExit), v1::MILESTONE_KIND_EXIT);
   EXPECT_EQ(static_cast<int>(Outcome::kIncomplete), v1::OUTCOME_INCOMPLETE);
   EXPECT_EQ(static_cast<int>(DegradationKind::kPerturbed), v1::DEGRADATION_KIND_PERTURBED);
@@ -253,9 +258,13 @@ TEST_F(ServeTest, RefusesRequestsItCannotServeAndSaysWhy) {
     EXPECT_FALSE(reader->Read(&message));
     return reader->Finish();
   };
-  v1::WatchStartupsRequest functions;
-  functions.set_level(v1::LEVEL_FUNCTIONS);
-  EXPECT_EQ(refused(functions).error_code(), grpc::UNIMPLEMENTED);
+  v1::WatchStartupsRequest libraries;
+  libraries.set_level(v1::LEVEL_PAGES);
+  libraries.add_prepare_libraries("/lib/libz.so.1");
+  EXPECT_EQ(refused(libraries).error_code(), grpc::INVALID_ARGUMENT);
+  v1::WatchStartupsRequest stuck;
+  stuck.mutable_stuck_after();
+  EXPECT_NE(refused(stuck).error_message().find("stuck_after"), std::string::npos);
   v1::WatchStartupsRequest listen;
   listen.set_until(v1::UNTIL_LISTEN);
   EXPECT_EQ(refused(listen).error_code(), grpc::UNIMPLEMENTED);
