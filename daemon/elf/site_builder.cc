@@ -22,6 +22,21 @@ std::optional<ProbePoint> FindProbePoint(ElfFile* file, uint64_t address) {
   return ChooseProbePoint(code, address, targets);
 }
 
+std::optional<MarkSite> MakeSite(ElfFile* file, MarkKind kind, SiteRung rung,
+                                 const ProbePoint& point, const std::string& symbol) {
+  const std::optional<uint64_t> offset = file->CodeOffset(point.address);
+  if (!offset) return std::nullopt;
+  MarkSite site;
+  site.kind = kind;
+  site.rung = rung;
+  site.cost = point.cost;
+  site.file_offset = *offset;
+  site.address = point.address;
+  site.skew_bytes = point.skew_bytes;
+  site.symbol = symbol;
+  return site;
+}
+
 void AddSite(ElfFile* file, MarkKind kind, SiteRung rung, uint64_t address,
              const std::string& symbol, ImageFacts* facts) {
   const bool known = std::any_of(facts->sites.begin(), facts->sites.end(),
@@ -29,17 +44,8 @@ void AddSite(ElfFile* file, MarkKind kind, SiteRung rung, uint64_t address,
   if (known) return;
   const std::optional<ProbePoint> point = FindProbePoint(file, address);
   if (!point) return;
-  const std::optional<uint64_t> offset = file->CodeOffset(point->address);
-  if (!offset) return;
-  MarkSite site;
-  site.kind = kind;
-  site.rung = rung;
-  site.cost = point->cost;
-  site.file_offset = *offset;
-  site.address = point->address;
-  site.skew_bytes = point->skew_bytes;
-  site.symbol = symbol;
-  facts->sites.push_back(std::move(site));
+  std::optional<MarkSite> site = MakeSite(file, kind, rung, *point, symbol);
+  if (site) facts->sites.push_back(*std::move(site));
 }
 
 }  // namespace startscope

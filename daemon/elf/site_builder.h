@@ -17,6 +17,10 @@ namespace startscope {
 // event in a straight line and, as far as direct jumps tell, only from it. nullopt: nowhere.
 std::optional<ProbePoint> FindProbePoint(ElfFile* file, uint64_t address);
 
+// A site at `point`; nullopt when it lies outside executable code.
+std::optional<MarkSite> MakeSite(ElfFile* file, MarkKind kind, SiteRung rung,
+                                 const ProbePoint& point, const std::string& symbol);
+
 // Adds a site for an event at `address`, moved to the cheapest instruction near it; nothing when
 // there is no place for a probe or the kind already has a site.
 void AddSite(ElfFile* file, MarkKind kind, SiteRung rung, uint64_t address,

@@ -111,7 +111,7 @@ void SymbolLadder::CollectGoFunctions(ElfFile* file) {
     ElfSymbol symbol;
     symbol.name = name;
     symbol.address = address;
-    Offer(name, symbol, SiteRung::kSymtab);
+    Offer(name, symbol, SiteRung::kGoTable);
   });
 }
 

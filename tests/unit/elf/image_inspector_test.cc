@@ -152,6 +152,16 @@ TEST(ImageInspectorTest, MainIsWhereReadelfSaysItIs) {
   EXPECT_EQ(Inspect(Program("hello_go_stripped")).main_address, go_main->address);
 }
 
+TEST(ImageInspectorTest, MarksOfAStrippedGoProgramSayThatTheyAreFromGosOwnTable) {
+  const ImageFacts stripped = Inspect(Program("hello_go_stripped"));
+  const ImageFacts full = Inspect(Program("hello_go"));
+  for (const MarkKind kind : {MarkKind::kGoSchedinit, MarkKind::kGoRuntimeMain, MarkKind::kMain}) {
+    ASSERT_NE(Site(stripped, kind), nullptr);
+    EXPECT_EQ(Site(stripped, kind)->rung, SiteRung::kGoTable);
+    EXPECT_EQ(Site(full, kind)->rung, SiteRung::kSymtab);
+  }
+}
+
 TEST(ImageInspectorTest, EverySiteIsOnAnInstructionOfExecutableCode) {
   for (const auto& [name, expected] : Targets()) {
     const std::string path = Program(name);
