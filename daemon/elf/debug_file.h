@@ -4,18 +4,32 @@
 #ifndef STARTSCOPE_DAEMON_ELF_DEBUG_FILE_H_
 #define STARTSCOPE_DAEMON_ELF_DEBUG_FILE_H_
 
+#include <cstdint>
+#include <optional>
 #include <string>
+#include <vector>
 
-#include "daemon/base/unique_fd.h"
+#include "daemon/elf/byte_source.h"
 #include "daemon/elf/elf_file.h"
 
 namespace startscope {
 
-// Opens the separate debug file of `image`, by its build-id or else by the name in its
-// .gnu_debuglink, below `debug_root` only; `path` is the image's own. A file whose build-id (or
-// checksum, for an image without one) does not match is not it. Invalid when there is none.
-UniqueFd OpenDebugFile(ElfFile* image, const std::string& build_id, const std::string& debug_root,
-                       const std::string& path);
+// How a file names its separate debug file. Nothing here opens one: whoever has the reader run does,
+// and hands over what it found.
+struct DebugReference {
+  std::string build_id;   // lower-case hexadecimal; empty: none
+  std::string link_name;  // of .gnu_debuglink, without any '/'; empty: none
+  uint32_t link_checksum = 0;
+};
+
+DebugReference ReadDebugReference(ElfFile* image);
+
+// What to look for: nullopt when the file has a symbol table of its own, or names no other.
+std::optional<DebugReference> WantedDebugFile(ByteSource* image);
+
+// The first of `candidates` that is the file meant: it has the same build-id or, for an image without
+// one, the checksum. Null when none is.
+ByteSource* FindDebugFile(ElfFile* image, const std::vector<ByteSource*>& candidates);
 
 }  // namespace startscope
 

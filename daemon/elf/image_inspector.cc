@@ -94,7 +94,7 @@ ImageFacts InspectImage(ByteSource* source, const InspectOptions& options) {
     if (facts.machine == EM_X86_64 && facts.is_64_bit) FindLibraryMarks(&file, &facts);
     return facts;
   }
-  const SymbolLadder symbols(&file, facts.build_id, options.debug_root, facts.path);
+  const SymbolLadder symbols(&file, options.debug_candidates);
   facts.has_symtab = symbols.has_symtab();
   facts.debug_file_used = symbols.debug_file_used();
   ClassifyRuntime(&file, dynamic, symbols, options.is_loader_hint, &facts);

@@ -5,6 +5,7 @@
 #define STARTSCOPE_DAEMON_ELF_IMAGE_INSPECTOR_H_
 
 #include <string>
+#include <vector>
 
 #include "daemon/elf/byte_source.h"
 #include "daemon/elf/image_facts.h"
@@ -16,8 +17,8 @@ struct InspectOptions {
   bool is_loader_hint = false;
   // Only what a library says of itself: no classification, no marks but those of dlopen.
   bool is_library = false;
-  // Where separate debug files are looked for by build-id; empty: nowhere.
-  std::string debug_root = "/usr/lib/debug";
+  // What may be its separate debug file (debug_file.h), best first; not owned.
+  std::vector<ByteSource*> debug_candidates;
 };
 
 // Says what an untrusted file is and where its marks lie. Reads a bounded number of bytes with

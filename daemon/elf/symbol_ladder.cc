@@ -3,11 +3,8 @@
 
 #include "daemon/elf/symbol_ladder.h"
 
-#include <sys/stat.h>
-
 #include <array>
 
-#include "daemon/base/unique_fd.h"
 #include "daemon/elf/debug_file.h"
 #include "daemon/elf/go_functions.h"
 
@@ -52,10 +49,9 @@ bool IsLangStart(std::string_view name) {
 
 }  // namespace
 
-SymbolLadder::SymbolLadder(ElfFile* file, const std::string& build_id,
-                           const std::string& debug_root, const std::string& path) {
+SymbolLadder::SymbolLadder(ElfFile* file, const std::vector<ByteSource*>& debug_candidates) {
   has_symtab_ = Collect(file, SHT_SYMTAB, SiteRung::kSymtab);
-  if (!has_symtab_) CollectDebugFile(file, build_id, debug_root, path);
+  if (!has_symtab_) CollectDebugFile(file, debug_candidates);
   Collect(file, SHT_DYNSYM, SiteRung::kDynsym);
   if (!has_symtab_) CollectGoFunctions(file);
 }
@@ -95,13 +91,11 @@ bool SymbolLadder::Collect(ElfFile* file, uint32_t table, SiteRung rung) {
   });
 }
 
-void SymbolLadder::CollectDebugFile(ElfFile* image, const std::string& build_id,
-                                    const std::string& debug_root, const std::string& path) {
-  const UniqueFd fd = OpenDebugFile(image, build_id, debug_root, path);
-  struct stat status {};
-  if (!fd.valid() || fstat(fd.get(), &status) != 0) return;
-  FdByteSource source(fd.get(), static_cast<uint64_t>(status.st_size));
-  ElfFile debug(&source);
+void SymbolLadder::CollectDebugFile(ElfFile* image, const std::vector<ByteSource*>& candidates) {
+  if (candidates.empty()) return;
+  ByteSource* const source = FindDebugFile(image, candidates);
+  if (source == nullptr) return;
+  ElfFile debug(source);
   debug_file_used_ = debug.error().empty() && Collect(&debug, SHT_SYMTAB, SiteRung::kDebugFile);
 }
 

@@ -10,6 +10,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "daemon/elf/elf_file.h"
 #include "daemon/elf/image_facts.h"
@@ -27,10 +28,9 @@ struct FoundSymbol {
 // separate debug file, then .dynsym; Go's function table where all are stripped.
 class SymbolLadder {
  public:
-  // `debug_root` empty: no separate debug files. `path` is where the file was, for finding those.
-  // Reads everything it will ever need.
-  SymbolLadder(ElfFile* file, const std::string& build_id, const std::string& debug_root,
-               const std::string& path);
+  // Of the candidates the first that is the file's own debug file is used. Reads everything it will
+  // ever need.
+  SymbolLadder(ElfFile* file, const std::vector<ByteSource*>& debug_candidates);
 
   [[nodiscard]] std::optional<FoundSymbol> Find(std::string_view name) const;
   [[nodiscard]] bool has_symtab() const { return has_symtab_; }
@@ -48,8 +48,7 @@ class SymbolLadder {
  private:
   // False when there is no such table.
   bool Collect(ElfFile* file, uint32_t table, SiteRung rung);
-  void CollectDebugFile(ElfFile* image, const std::string& build_id, const std::string& debug_root,
-                        const std::string& path);
+  void CollectDebugFile(ElfFile* image, const std::vector<ByteSource*>& candidates);
   void CollectGoFunctions(ElfFile* file);
   void Offer(std::string_view key, const ElfSymbol& symbol, SiteRung rung);
 

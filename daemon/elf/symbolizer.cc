@@ -9,7 +9,6 @@
 #include <optional>
 #include <string_view>
 
-#include "daemon/base/unique_fd.h"
 #include "daemon/elf/byte_source.h"
 #include "daemon/elf/debug_file.h"
 #include "daemon/elf/elf_file.h"
@@ -73,11 +72,10 @@ bool OfferTable(ElfFile* file, uint32_t table, Lookup* lookup) {
 }
 
 void OfferDebugFile(ElfFile* file, const SymbolizeOptions& options, Lookup* lookup) {
-  const UniqueFd fd = OpenDebugFile(file, file->ReadBuildId(), options.debug_root, options.path);
-  struct stat status {};
-  if (!fd.valid() || fstat(fd.get(), &status) != 0) return;
-  FdByteSource source(fd.get(), static_cast<uint64_t>(status.st_size));
-  ElfFile debug(&source);
+  if (options.debug_candidates.empty()) return;
+  ByteSource* const source = FindDebugFile(file, options.debug_candidates);
+  if (source == nullptr) return;
+  ElfFile debug(source);
   if (debug.error().empty()) OfferTable(&debug, SHT_SYMTAB, lookup);
 }
 

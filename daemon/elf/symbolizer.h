@@ -8,11 +8,13 @@
 #include <string>
 #include <vector>
 
+#include "daemon/elf/byte_source.h"
+
 namespace startscope {
 
 struct SymbolizeOptions {
-  std::string path;  // where the file was, for finding its debug file; never opened
-  std::string debug_root = "/usr/lib/debug";
+  // What may be the file's separate debug file (debug_file.h), best first; not owned.
+  std::vector<ByteSource*> debug_candidates;
 };
 
 // The names of the functions that hold the given file offsets, from .symtab, else a separate debug

@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <optional>
@@ -15,6 +16,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/elf/image_inspector.h"
 #include "daemon/elf/symbolizer.h"
+#include "daemon/inspect/debug_opener.h"
 
 namespace startscope {
 namespace {
@@ -24,6 +26,33 @@ constexpr int kMaxInterpreters = 5;
 constexpr absl::Duration kModificationCheck = absl::Milliseconds(200);
 constexpr size_t kMaxRecentRoots = 16;
 constexpr uint64_t kRootHeldNs = 1'000'000'000;
+
+uint64_t SizeOf(int fd) {
+  struct stat status {};
+  return fstat(fd, &status) == 0 ? static_cast<uint64_t>(status.st_size) : 0;
+}
+
+// What may be the separate debug file of an image, opened.
+class DebugCandidates {
+ public:
+  DebugCandidates(int image_fd, const std::string& path) {
+    FdByteSource image(image_fd, SizeOf(image_fd));
+    const std::optional<DebugReference> wanted = WantedDebugFile(&image);
+    if (!wanted) return;
+    files_ = OpenDebugCandidates(*wanted, path);
+    for (const UniqueFd& fd : files_) readers_.emplace_back(fd.get(), SizeOf(fd.get()));
+  }
+
+  [[nodiscard]] std::vector<ByteSource*> sources() {
+    std::vector<ByteSource*> all;
+    for (FdByteSource& reader : readers_) all.push_back(&reader);
+    return all;
+  }
+
+ private:
+  std::vector<UniqueFd> files_;
+  std::list<FdByteSource> readers_;
+};
 
 }  // namespace
 
@@ -131,7 +160,8 @@ void ImageRegistry::Resolve(const SymbolRequest& request) {
   event.file = request.file;
   if (fd.valid()) {
     SymbolizeOptions options;
-    options.path = request.path;
+    DebugCandidates debug(fd.get(), request.path);
+    options.debug_candidates = debug.sources();
     const std::vector<std::string> names = FindFunctions(fd.get(), request.file_offsets, options);
     for (size_t i = 0; i < names.size(); ++i) {
       event.symbols.push_back({request.file_offsets[i], names[i]});
@@ -192,6 +222,8 @@ const ImageRegistry::Image& ImageRegistry::Admit(OpenedFile file, const std::str
   inspect.path_label = path;
   inspect.is_loader_hint = role == Role::kLoader;
   inspect.is_library = role == Role::kLibrary;
+  DebugCandidates debug(file.fd.get(), path);
+  inspect.debug_candidates = debug.sources();
   auto facts = std::make_shared<ImageFacts>(InspectImage(file.fd.get(), inspect));
   facts->file = id;
   image->number = next_number_++;

@@ -27,7 +27,6 @@ bool InExecutableSegment(const startscope::ImageFacts& facts, const startscope::
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   startscope::MemoryByteSource source(std::span<const uint8_t>(data, size));
   startscope::InspectOptions options;
-  options.debug_root.clear();
   options.is_loader_hint = size % 2 != 0;
   const startscope::ImageFacts facts = startscope::InspectImage(&source, options);
   for (const startscope::MarkSite& site : facts.sites) {

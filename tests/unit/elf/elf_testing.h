@@ -22,6 +22,7 @@
 
 #include "daemon/base/unique_fd.h"
 #include "daemon/elf/image_inspector.h"
+#include "tests/unit/elf/debug_candidates.h"
 
 namespace startscope {
 
@@ -41,7 +42,8 @@ inline ImageFacts Inspect(const std::string& path, bool debug_files = true) {
   EXPECT_TRUE(fd.valid()) << path;
   InspectOptions options;
   options.path_label = path;
-  if (!debug_files) options.debug_root.clear();
+  DebugCandidates debug(fd, path);
+  if (debug_files) options.debug_candidates = debug.sources();
   return InspectImage(fd.get(), options);
 }
 

@@ -11,6 +11,7 @@
 
 #include "daemon/base/unique_fd.h"
 #include "daemon/elf/image_inspector.h"
+#include "tests/unit/elf/debug_candidates.h"
 
 namespace startscope {
 namespace {
@@ -187,11 +188,14 @@ int main(int argc, char** argv) {
   }
   startscope::InspectOptions options;
   options.path_label = argv[1];
-  if (argc > 2 && std::strcmp(argv[2], "--no-debug-files") == 0) options.debug_root.clear();
   const startscope::UniqueFd fd(open(argv[1], O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd.valid()) {
     std::perror(argv[1]);
     return 1;
+  }
+  startscope::DebugCandidates debug(fd, argv[1]);
+  if (argc <= 2 || std::strcmp(argv[2], "--no-debug-files") != 0) {
+    options.debug_candidates = debug.sources();
   }
   const startscope::ImageFacts facts = startscope::InspectImage(fd.get(), options);
   startscope::Print(facts);

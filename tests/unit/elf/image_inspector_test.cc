@@ -229,9 +229,7 @@ TEST(HostileFileTest, SurvivesMutations) {
       mutant[next() % range] = static_cast<uint8_t>(next() >> 16);
     }
     MemoryByteSource source(mutant);
-    InspectOptions options;
-    options.debug_root.clear();
-    const ImageFacts facts = InspectImage(&source, options);
+    const ImageFacts facts = InspectImage(&source, {});
     for (const MarkSite& site : facts.sites) EXPECT_LT(site.file_offset, mutant.size());
   }
 }

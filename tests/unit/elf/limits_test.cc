@@ -45,7 +45,6 @@ class SparseSource : public ByteSource {
 
 ImageFacts InspectQuietly(ByteSource* source, bool is_loader = false) {
   InspectOptions options;
-  options.debug_root.clear();
   options.is_loader_hint = is_loader;
   return InspectImage(source, options);
 }

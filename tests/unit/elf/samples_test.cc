@@ -168,7 +168,8 @@ TEST_P(DebugLinkTest, FindsTheFileThatTheLinkNames) {
   const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   InspectOptions options;
   options.path_label = path;
-  options.debug_root = root;
+  DebugCandidates debug(fd, path, root);
+  options.debug_candidates = debug.sources();
   const ImageFacts facts = InspectImage(fd.get(), options);
   EXPECT_FALSE(facts.has_symtab);
   EXPECT_TRUE(facts.debug_file_used);
@@ -189,7 +190,8 @@ TEST_P(DebugLinkTest, DoesNotTakeAnothersFile) {
             0);
   InspectOptions options;
   options.path_label = path;
-  options.debug_root = root;
+  DebugCandidates debug(fd, path, root);
+  options.debug_candidates = debug.sources();
   EXPECT_FALSE(InspectImage(fd.get(), options).debug_file_used);
   unlink((root + path + ".debug").c_str());
 }

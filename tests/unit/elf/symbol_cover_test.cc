@@ -89,10 +89,7 @@ std::vector<std::string> FunctionsAt(const std::string& path,
                                      const std::vector<uint64_t>& offsets) {
   const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   EXPECT_TRUE(fd.valid()) << path;
-  SymbolizeOptions options;
-  options.path = path;
-  options.debug_root.clear();
-  return FindFunctions(fd.get(), offsets, options);
+  return FindFunctions(fd.get(), offsets, {});
 }
 
 std::string OwnPath() { return Output("readlink -nf /proc/" + std::to_string(getpid()) + "/exe"); }
@@ -184,8 +181,8 @@ TEST(SymbolCoverTest, SymbolsInAFileBesideItAreFoundByItsDebugLink) {
     if (function.name != "main") continue;
     const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
     SymbolizeOptions options;
-    options.path = path;
-    options.debug_root = Sample("debug");
+    DebugCandidates debug(fd, path, Sample("debug"));
+    options.debug_candidates = debug.sources();
     const std::vector<uint64_t> offsets = {code.OffsetOf(function.address + 1).value()};
     EXPECT_EQ(FindFunctions(fd.get(), offsets, options).at(0), "main");
     return;
