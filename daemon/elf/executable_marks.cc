@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "daemon/elf/code.h"
+#include "daemon/elf/go_init.h"
 #include "daemon/elf/mark_finder.h"
 #include "daemon/elf/rust_marks.h"
 #include "daemon/elf/site_builder.h"
@@ -166,6 +167,7 @@ void FindGoMarks(ElfFile* file, const SymbolLadder& symbols, ImageFacts* facts) 
   add(MarkKind::kGoSchedinit, "runtime.schedinit");
   add(MarkKind::kGoRuntimeMain, "runtime.main");
   add(MarkKind::kMain, "main.main");
+  FindGoInits(file, symbols.has_symtab(), facts);
 }
 
 }  // namespace

@@ -176,6 +176,12 @@ void Print(const ImageFacts& facts) {
                 site.cost == StepCost::kEmulated ? "emulated" : "single-stepped", site.file_offset,
                 site.address, site.skew_bytes, site.symbol.c_str());
   }
+  for (const InitFunction& function : facts.init_functions) {
+    std::printf("init %s rung=%s address=%#" PRIx64 " unit=%s site=%s skew=%u %s\n",
+                function.symbol.c_str(), Name(function.rung), function.address,
+                function.unit.c_str(), Name(function.site.kind), function.site.skew_bytes,
+                function.site.cost == StepCost::kEmulated ? "emulated" : "single-stepped");
+  }
 }
 
 }  // namespace

@@ -1,0 +1,3 @@
+module go_packages
+
+go 1.19
