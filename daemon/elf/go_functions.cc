@@ -17,6 +17,8 @@ constexpr uint64_t kMaxTableBytes = 48u << 20;
 constexpr uint32_t kNoteGoBuildId = 4;
 constexpr uint64_t kMaxFunctions = 1u << 20;
 
+constexpr uint64_t kMaxNameBytes = 256;
+
 // First word of the table (cmd/link and runtime/symtab.go of the respective release).
 constexpr uint32_t kMagic12 = 0xfffffffb;
 constexpr uint32_t kMagic116 = 0xfffffffa;
@@ -39,7 +41,7 @@ class Table {
     if (offset >= bytes_.size()) return {};
     const char* text = reinterpret_cast<const char*>(bytes_.data()) + offset;
     const size_t room = bytes_.size() - offset;
-    return {text, strnlen(text, room < 256 ? room : 256)};
+    return {text, strnlen(text, std::min<size_t>(room, kMaxNameBytes))};
   }
   [[nodiscard]] uint64_t size() const { return bytes_.size(); }
 
@@ -72,11 +74,14 @@ FoundTable FindTable(ElfFile* file) {
     std::vector<uint8_t> bytes = file->ReadSection(*section, kMaxTableBytes);
     if (StartsTable(bytes)) return {std::move(bytes), section->address};
   }
-  // An external linker merges the table into its read-only data, and sections may be gone.
+  // An external linker merges the table into its read-only data, and sections may be gone. A file
+  // may claim many segments of the same bytes: together they are read once.
+  uint64_t room = kMaxTableBytes;
   for (const Elf64_Phdr& segment : file->segments()) {
     if (segment.p_type != PT_LOAD || (segment.p_flags & PF_X) != 0) continue;
     std::vector<uint8_t> bytes =
-        file->ReadAtAddress(segment.p_vaddr, std::min<uint64_t>(segment.p_filesz, kMaxTableBytes));
+        file->ReadAtAddress(segment.p_vaddr, std::min<uint64_t>(segment.p_filesz, room));
+    room -= bytes.size();
     for (size_t at = 0; at + 80 <= bytes.size(); at += 8) {
       if (!StartsTable(std::span(bytes).subspan(at))) continue;
       bytes.erase(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(at));
@@ -126,7 +131,8 @@ bool VisitGoFunctions(ElfFile* file, const std::function<void(std::string_view, 
   const Table table(std::move(found.bytes));
   if (table.size() == 0) return false;
   const auto magic = table.Get<uint32_t>(0);
-  const auto functions = table.Get<uint64_t>(8);
+  // Each function has an entry of at least eight bytes: more than fit are not there.
+  const uint64_t functions = std::min<uint64_t>(table.Get<uint64_t>(8), table.size() / 8);
 
   if (magic == kMagic12) {
     for (uint64_t i = 0; i < functions; ++i) {

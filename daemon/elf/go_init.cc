@@ -17,6 +17,8 @@ namespace {
 
 constexpr size_t kMaxSymbolName = 240;  // longer ones are cut by the tables' readers
 constexpr uint64_t kMaxFunctionBytes = 4096;
+// Code of functions without a stack check that is looked through, all together.
+constexpr uint64_t kMaxLeafBytes = 256u << 10;
 constexpr uint64_t kPrologueBytes = 48;
 constexpr int kPrologueInstructions = 5;
 constexpr uint64_t kStackGrowthBytes = 24;
@@ -184,6 +186,7 @@ std::optional<std::string> GoInitPackage(std::string_view symbol) {
 void FindGoInits(ElfFile* file, bool has_symtab, ImageFacts* facts) {
   const SiteRung rung = has_symtab ? SiteRung::kSymtab : SiteRung::kGoTable;
   const Functions functions = Collect(file, has_symtab);
+  uint64_t leaf_room = kMaxLeafBytes;
   facts->init_functions_omitted += functions.omitted;
   for (const Function& function : functions.inits) {
     if (facts->init_functions.size() >= kMaxInitFunctions) {
@@ -197,7 +200,11 @@ void FindGoInits(ElfFile* file, bool has_symtab, ImageFacts* facts) {
     init.rung = rung;
     init.unit = function.package;
     std::optional<ProbePoint> point = FindStackCheck(file, function.address);
-    if (!point) point = FindCheapPoint(file, function.address, functions.EndOf(function.address));
+    const uint64_t end = functions.EndOf(function.address);
+    if (!point && end - function.address <= leaf_room) {
+      leaf_room -= end - function.address;
+      point = FindCheapPoint(file, function.address, end);
+    }
     if (point) {
       auto site = MakeSite(file, MarkKind::kInitFunction, rung, *point, function.symbol);
       if (site) init.site = *std::move(site);

@@ -32,5 +32,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   for (const startscope::MarkSite& site : facts.sites) {
     if (site.file_offset >= size || !InExecutableSegment(facts, site)) std::abort();
   }
+  if (facts.init_functions.size() > startscope::kMaxInitFunctions) std::abort();
+  for (const startscope::InitFunction& function : facts.init_functions) {
+    if (function.site.kind == startscope::MarkKind::kNone) continue;
+    if (function.site.file_offset >= size || !InExecutableSegment(facts, function.site)) {
+      std::abort();
+    }
+  }
   return 0;
 }
