@@ -6,45 +6,17 @@
 #include <algorithm>
 #include <cstring>
 
+#include "daemon/elf/bounded_text.h"
+
 namespace startscope {
 namespace {
 
 constexpr uint32_t kMaxSegments = 128;
 constexpr uint32_t kMaxSections = 4096;
 constexpr uint64_t kMaxSectionNames = 1u << 20;
-constexpr uint64_t kMaxSymbolBytes = 24u << 20;
-constexpr uint64_t kMaxStringBytes = 32u << 20;
-constexpr uint64_t kMaxRelocationBytes = 24u << 20;
-constexpr uint64_t kMaxDynamicBytes = 64u << 10;
 constexpr uint64_t kMaxNoteBytes = 64u << 10;
-constexpr uint64_t kMaxName = 4096;
-// Longer names are cut: a table may claim a million of them.
-constexpr uint64_t kMaxSymbolName = 512;
 constexpr uint64_t kMaxFunctionBytes = 64u << 10;
 constexpr uint64_t kUnknownFunctionBytes = 4u << 10;
-constexpr size_t kMaxNeeded = 1024;
-
-template <typename T>
-T Load(const uint8_t* bytes) {
-  T value;
-  std::memcpy(&value, bytes, sizeof(T));
-  return value;
-}
-
-// The first `limit` bytes of the NUL-terminated text at `offset` of a table, if it ends inside it.
-std::string_view StartOfTextAt(const std::vector<uint8_t>& table, uint64_t offset, uint64_t limit) {
-  if (offset >= table.size()) return {};
-  const char* text = reinterpret_cast<const char*>(table.data()) + offset;
-  const size_t room = std::min<uint64_t>(table.size() - offset, limit);
-  const size_t length = strnlen(text, room);
-  return length == room && room < limit ? std::string_view{} : std::string_view(text, length);
-}
-
-// The same, all of it; nothing when it is too long for a name.
-std::string_view TextAt(const std::vector<uint8_t>& table, uint64_t offset) {
-  const std::string_view text = StartOfTextAt(table, offset, kMaxName);
-  return text.size() == kMaxName ? std::string_view{} : text;
-}
 
 uint64_t AlignUp4(uint64_t value) { return (value + 3) & ~uint64_t{3}; }
 
@@ -106,10 +78,10 @@ void ElfFile::ReadSegments() {
   }
   for (size_t at = 0; at < read.size(); at += entry_bytes) {
     if (is_64_bit_) {
-      segments_.push_back(Load<Elf64_Phdr>(read.data() + at));
+      segments_.push_back(LoadFrom<Elf64_Phdr>(read.data() + at));
       continue;
     }
-    const auto from = Load<Elf32_Phdr>(read.data() + at);
+    const auto from = LoadFrom<Elf32_Phdr>(read.data() + at);
     segments_.push_back({from.p_type, from.p_flags, from.p_offset, from.p_vaddr, from.p_paddr,
                          from.p_filesz, from.p_memsz, from.p_align});
   }
@@ -136,6 +108,7 @@ void ElfFile::ReadSections() {
     section.size = from.sh_size;
     section.link = from.sh_link;
     section.entry_size = from.sh_entsize;
+    section.alignment = from.sh_addralign;
     sections_.push_back(std::move(section));
   }
 }
@@ -179,30 +152,6 @@ std::vector<uint8_t> ElfFile::ReadSection(const ElfSection& section, uint64_t li
   return bytes;
 }
 
-void ElfFile::ReadRelativeRelocations() {
-  relative_relocations_.emplace();
-  uint64_t room = kMaxRelocationBytes;
-  for (const ElfSection& section : sections_) {
-    if (section.type != SHT_RELA) continue;
-    const std::vector<uint8_t> bytes = ReadSection(section, room);
-    room -= bytes.size();
-    for (size_t at = 0; at + sizeof(Elf64_Rela) <= bytes.size(); at += sizeof(Elf64_Rela)) {
-      const auto from = Load<Elf64_Rela>(bytes.data() + at);
-      if (ELF64_R_TYPE(from.r_info) != R_X86_64_RELATIVE) continue;
-      relative_relocations_->emplace(from.r_offset, static_cast<uint64_t>(from.r_addend));
-    }
-  }
-}
-
-std::optional<uint64_t> ElfFile::PointerAt(uint64_t address) {
-  if (!relative_relocations_) ReadRelativeRelocations();
-  const auto relocated = relative_relocations_->find(address);
-  if (relocated != relative_relocations_->end()) return relocated->second;
-  const std::vector<uint8_t> word = ReadAtAddress(address, 8);
-  if (word.size() != 8) return std::nullopt;
-  return Load<uint64_t>(word.data());
-}
-
 std::optional<uint64_t> ElfFile::CodeOffset(uint64_t address) const {
   for (const Elf64_Phdr& segment : segments_) {
     if (segment.p_type != PT_LOAD || (segment.p_flags & PF_X) == 0) continue;
@@ -216,58 +165,6 @@ std::optional<uint64_t> ElfFile::CodeOffset(uint64_t address) const {
   return std::nullopt;
 }
 
-bool ElfFile::VisitSymbols(uint32_t table_type,
-                           const std::function<void(const ElfSymbol&)>& visit) {
-  for (const ElfSection& section : sections_) {
-    if (section.type != table_type || section.link >= sections_.size()) continue;
-    const std::vector<uint8_t> table = ReadSection(section, kMaxSymbolBytes);
-    const std::vector<uint8_t> names = ReadSection(sections_[section.link], kMaxStringBytes);
-    if (table.empty() || names.empty()) return false;
-    for (size_t at = 0; at + sizeof(Elf64_Sym) <= table.size(); at += sizeof(Elf64_Sym)) {
-      const auto from = Load<Elf64_Sym>(table.data() + at);
-      ElfSymbol symbol;
-      symbol.name = StartOfTextAt(names, from.st_name, kMaxSymbolName);
-      symbol.address = from.st_value;
-      symbol.size = from.st_size;
-      symbol.type = ELF64_ST_TYPE(from.st_info);
-      symbol.defined = from.st_shndx != SHN_UNDEF;
-      if (!symbol.name.empty()) visit(symbol);
-    }
-    return true;
-  }
-  return false;
-}
-
-ElfDynamic ElfFile::ReadDynamic() {
-  ElfDynamic dynamic;
-  const Elf64_Phdr* segment = FindSegment(PT_DYNAMIC);
-  if (segment == nullptr) return dynamic;
-  dynamic.present = true;
-  const std::vector<uint8_t> entries =
-      ReadAt(segment->p_offset, std::min<uint64_t>(segment->p_filesz, kMaxDynamicBytes));
-  uint64_t strings_address = 0;
-  uint64_t strings_size = 0;
-  uint64_t soname = UINT64_MAX;
-  std::vector<uint64_t> needed;
-  for (size_t at = 0; at + sizeof(Elf64_Dyn) <= entries.size(); at += sizeof(Elf64_Dyn)) {
-    const auto entry = Load<Elf64_Dyn>(entries.data() + at);
-    if (entry.d_tag == DT_NULL) break;
-    if (entry.d_tag == DT_STRTAB) strings_address = entry.d_un.d_ptr;
-    if (entry.d_tag == DT_STRSZ) strings_size = entry.d_un.d_val;
-    if (entry.d_tag == DT_SONAME) soname = entry.d_un.d_val;
-    if (entry.d_tag == DT_FLAGS_1) dynamic.flags_1 = entry.d_un.d_val;
-    if (entry.d_tag == DT_NEEDED && needed.size() < kMaxNeeded) needed.push_back(entry.d_un.d_val);
-  }
-  const std::vector<uint8_t> strings =
-      ReadAtAddress(strings_address, std::min(strings_size, kMaxStringBytes));
-  for (const uint64_t offset : needed) {
-    const std::string_view name = TextAt(strings, offset);
-    if (!name.empty()) dynamic.needed.emplace_back(name);
-  }
-  dynamic.soname = std::string(TextAt(strings, soname));
-  return dynamic;
-}
-
 void ElfFile::VisitNotes(
     const std::function<bool(std::string_view, uint32_t, std::span<const uint8_t>)>& visit) {
   for (const Elf64_Phdr& segment : segments_) {
@@ -276,7 +173,7 @@ void ElfFile::VisitNotes(
         ReadAt(segment.p_offset, std::min<uint64_t>(segment.p_filesz, kMaxNoteBytes));
     uint64_t at = 0;
     while (at + sizeof(Elf64_Nhdr) <= bytes.size()) {
-      const auto note = Load<Elf64_Nhdr>(bytes.data() + at);
+      const auto note = LoadFrom<Elf64_Nhdr>(bytes.data() + at);
       const uint64_t name_at = at + sizeof(Elf64_Nhdr);
       const uint64_t content_at = name_at + AlignUp4(note.n_namesz);
       const uint64_t end = content_at + AlignUp4(note.n_descsz);
@@ -342,11 +239,11 @@ std::vector<uint64_t> ElfFile::ReadFunctionStarts() {
   constexpr uint8_t kExpected[4] = {1, 0x1b, 0x03, 0x3b};
   if (bytes.size() < 12 || std::memcmp(bytes.data(), kExpected, 4) != 0) return {};
   const uint64_t count =
-      std::min<uint64_t>(Load<uint32_t>(bytes.data() + 8), (bytes.size() - 12) / 8);
+      std::min<uint64_t>(LoadFrom<uint32_t>(bytes.data() + 8), (bytes.size() - 12) / 8);
   std::vector<uint64_t> starts;
   starts.reserve(count);
   for (uint64_t i = 0; i < count; ++i) {
-    const auto relative = Load<int32_t>(bytes.data() + 12 + i * 8);
+    const auto relative = LoadFrom<int32_t>(bytes.data() + 12 + i * 8);
     starts.push_back(segment->p_vaddr + static_cast<uint64_t>(static_cast<int64_t>(relative)));
   }
   std::sort(starts.begin(), starts.end());

@@ -8,8 +8,8 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +27,7 @@ struct ElfSection {
   uint64_t size = 0;
   uint32_t link = 0;
   uint64_t entry_size = 0;
+  uint64_t alignment = 0;
 };
 
 struct ElfSymbol {
@@ -35,6 +36,7 @@ struct ElfSymbol {
   uint64_t size = 0;
   uint8_t type = 0;  // STT_*
   bool defined = false;
+  bool local = false;
 };
 
 struct AddressRange {
@@ -42,11 +44,49 @@ struct AddressRange {
   uint64_t end = 0;
 };
 
+// A table that the dynamic section names; address 0: it names none.
+struct DynamicTable {
+  uint64_t address = 0;
+  uint64_t bytes = 0;
+};
+
 struct ElfDynamic {
   bool present = false;
   std::vector<std::string> needed;
   std::string soname;
-  uint64_t flags_1 = 0;
+  std::string rpath;
+  std::string runpath;
+  uint64_t flags = 0;    // DT_FLAGS
+  uint64_t flags_1 = 0;  // DT_FLAGS_1
+  bool bind_now = false;
+  bool text_relocations = false;
+  bool prelinked = false;
+  bool plt_is_rel = false;  // of `plt_relocations`: REL entries, not RELA
+  DynamicTable rela;
+  DynamicTable rel;
+  DynamicTable relr;
+  DynamicTable plt_relocations;  // DT_JMPREL; may lie inside `rela` or `rel`
+  DynamicTable preinit_array;
+  DynamicTable init_array;
+  DynamicTable fini_array;
+  DynamicTable strings;
+  uint64_t symbols = 0;  // address of DT_SYMTAB, which has no size
+  uint64_t hash = 0;     // DT_HASH
+  uint64_t gnu_hash = 0;
+  uint64_t init = 0;  // DT_INIT
+  uint64_t fini = 0;
+};
+
+// A pointer that the file has the loader fill in.
+enum class PointerKind : uint8_t {
+  kPlain,     // what the file holds, moved with the file or not
+  kSymbolic,  // of a symbol that this file defines: another object's may be taken instead
+  kUnknown,   // another object's symbol, or something computed
+};
+
+struct FilePointer {
+  PointerKind kind = PointerKind::kUnknown;
+  uint64_t value = 0;  // link-time virtual
 };
 
 // A little-endian ELF file (of a 32-bit one, header and program headers only), read with every
@@ -77,15 +117,26 @@ class ElfFile {
   // The pointer that will be in the word at `address` once the file is loaded: the addend of its
   // relative relocation, or what the file holds.
   std::optional<uint64_t> PointerAt(uint64_t address);
+  // Those in the first `limit` words of a table; fewer when the file ends.
+  std::vector<FilePointer> PointersIn(const DynamicTable& table, size_t limit);
+
+  // Relocations that are done at load time, from the tables that the dynamic section names or, in a
+  // file without one, from loaded sections. Each once. Read once; tables beyond the bounds are cut.
+  const std::vector<Elf64_Rela>& Relocations();
+  // The words of DT_RELR, still packed.
+  std::vector<uint64_t> PackedRelocations();
 
   // File offset of an address inside a file-backed part of an executable PT_LOAD.
   [[nodiscard]] std::optional<uint64_t> CodeOffset(uint64_t address) const;
 
-  // Visits the symbols of .symtab (SHT_SYMTAB) or .dynsym (SHT_DYNSYM). False when there is none or
-  // it exceeds the bounds.
+  // Visits the symbols of .symtab (SHT_SYMTAB) or .dynsym (SHT_DYNSYM; without section headers, of
+  // the dynamic section's). False when there is none or it exceeds the bounds.
   bool VisitSymbols(uint32_t table_type, const std::function<void(const ElfSymbol&)>& visit);
+  // The same table as it is in the file, without names.
+  std::vector<Elf64_Sym> ReadSymbols(uint32_t table_type);
 
-  ElfDynamic ReadDynamic();
+  // Read once; not `present` in a 32-bit file.
+  const ElfDynamic& Dynamic();
   // Lower-case hexadecimal; empty when absent.
   std::string ReadBuildId();
   // True when some note has this owner name.
@@ -103,7 +154,12 @@ class ElfFile {
   void ReadSegments();
   void ReadSections();
   std::vector<uint64_t> ReadFunctionStarts();
-  void ReadRelativeRelocations();
+  ElfDynamic ReadDynamic();
+  uint64_t CountDynamicSymbols();
+  // The table's bytes and, when `names` is not null, those of its names.
+  std::vector<uint8_t> ReadSymbolTable(uint32_t table_type, std::vector<uint8_t>* names);
+  void ReadRelocations();
+  void AppendRelocations(std::span<const uint8_t> bytes, bool is_rel);
   void VisitNotes(const std::function<bool(std::string_view owner, uint32_t type,
                                            std::span<const uint8_t> content)>& visit);
 
@@ -115,7 +171,8 @@ class ElfFile {
   std::vector<Elf64_Phdr> segments_;
   std::vector<ElfSection> sections_;
   std::optional<std::vector<uint64_t>> function_starts_;
-  std::optional<std::map<uint64_t, uint64_t>> relative_relocations_;  // address -> addend
+  std::optional<ElfDynamic> dynamic_;
+  std::optional<std::vector<Elf64_Rela>> relocations_;
 };
 
 }  // namespace startscope

@@ -11,7 +11,10 @@
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
+#include "daemon/elf/debug_file.h"
 #include "daemon/elf/elf_file.h"
+#include "daemon/elf/init_functions.h"
+#include "daemon/elf/link_facts.h"
 #include "daemon/elf/mark_finder.h"
 #include "daemon/elf/runtime_classifier.h"
 #include "daemon/elf/symbol_ladder.h"
@@ -62,6 +65,18 @@ void ReadSegments(const ElfFile& file, ImageFacts* facts) {
   }
 }
 
+// How a 64-bit x86-64 file was linked and what it runs before main. `debug` may be null.
+void DescribeLinking(ElfFile* file, ByteSource* debug, ImageFacts* facts) {
+  ReadLinkFacts(file, facts->size_bytes, &facts->link);
+  FindInitFunctions(file, facts);
+  NameInitFunctions(file, SHT_SYMTAB, SiteRung::kSymtab, facts);
+  if (debug != nullptr) {
+    ElfFile debug_file(debug);
+    NameInitFunctions(&debug_file, SHT_SYMTAB, SiteRung::kDebugFile, facts);
+  }
+  NameInitFunctions(file, SHT_DYNSYM, SiteRung::kDynsym, facts);
+}
+
 }  // namespace
 
 ImageFacts InspectImage(ByteSource* source, const InspectOptions& options) {
@@ -85,20 +100,26 @@ ImageFacts InspectImage(ByteSource* source, const InspectOptions& options) {
     facts.interpreter.assign(name.begin(), std::find(name.begin(), name.end(), uint8_t{0}));
   }
   // Of a 32-bit file only the header and the program headers are read.
-  const ElfDynamic dynamic = facts.is_64_bit ? file.ReadDynamic() : ElfDynamic{};
+  const ElfDynamic& dynamic = file.Dynamic();
   facts.needed = dynamic.needed;
   facts.soname = dynamic.soname;
   facts.build_id = file.ReadBuildId();
   if (options.is_library) {
     facts.kind = ImageKind::kLibrary;
-    if (facts.machine == EM_X86_64 && facts.is_64_bit) FindLibraryMarks(&file, &facts);
+    if (facts.machine == EM_X86_64 && facts.is_64_bit) {
+      FindLibraryMarks(&file, &facts);
+      DescribeLinking(&file, FindDebugFile(&file, options.debug_candidates), &facts);
+    }
     return facts;
   }
-  const SymbolLadder symbols(&file, options.debug_candidates);
+  ByteSource* const debug = FindDebugFile(&file, options.debug_candidates);
+  const SymbolLadder symbols(&file, debug);
   facts.has_symtab = symbols.has_symtab();
   facts.debug_file_used = symbols.debug_file_used();
   ClassifyRuntime(&file, dynamic, symbols, options.is_loader_hint, &facts);
   if (facts.machine != EM_X86_64 || !facts.is_64_bit) return facts;
+  // Before the marks: a language's own init functions follow those that its file lists.
+  DescribeLinking(&file, debug, &facts);
   if (facts.kind == ImageKind::kLoader) {
     FindLoaderMarks(&file, symbols, &facts);
     FindLibraryMarks(&file, &facts);  // musl's loader is its libc

@@ -15,7 +15,8 @@ namespace startscope {
 struct InspectOptions {
   std::string path_label;  // for messages and for recognising a loader by name; never opened
   bool is_loader_hint = false;
-  // Only what a library says of itself: no classification, no marks but those of dlopen.
+  // Only what a library says of itself: no classification, no marks but those of dlopen and of its
+  // own init functions.
   bool is_library = false;
   // What may be its separate debug file (debug_file.h), best first; not owned.
   std::vector<ByteSource*> debug_candidates;

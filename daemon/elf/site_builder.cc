@@ -15,11 +15,19 @@ constexpr uint64_t kProbeWindowBytes = 96;
 
 std::optional<ProbePoint> FindProbePoint(ElfFile* file, uint64_t address) {
   if (!file->CodeOffset(address)) return std::nullopt;
+  const std::vector<uint8_t> code = file->ReadAtAddress(address, kProbeWindowBytes);
+  // Jumps matter only where the probe would go elsewhere.
+  const std::optional<ProbePoint> nearest = ChooseProbePoint(code, address, {});
+  if (!nearest || nearest->skew_bytes == 0) return nearest;
   const AddressRange function = file->FunctionAround(address);
   const std::vector<uint64_t> targets = BranchTargets(
       file->ReadAtAddress(function.begin, function.end - function.begin), function.begin);
-  const std::vector<uint8_t> code = file->ReadAtAddress(address, kProbeWindowBytes);
   return ChooseProbePoint(code, address, targets);
+}
+
+uint64_t ProbePointCost(ElfFile* file, uint64_t address) {
+  const AddressRange function = file->FunctionAround(address);
+  return function.end - function.begin + kProbeWindowBytes;
 }
 
 std::optional<MarkSite> MakeSite(ElfFile* file, MarkKind kind, SiteRung rung,

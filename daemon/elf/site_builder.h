@@ -17,6 +17,9 @@ namespace startscope {
 // event in a straight line and, as far as direct jumps tell, only from it. nullopt: nowhere.
 std::optional<ProbePoint> FindProbePoint(ElfFile* file, uint64_t address);
 
+// How many bytes of code, at most, finding a probe point for `address` looks through.
+uint64_t ProbePointCost(ElfFile* file, uint64_t address);
+
 // A site at `point`; nullopt when it lies outside executable code.
 std::optional<MarkSite> MakeSite(ElfFile* file, MarkKind kind, SiteRung rung,
                                  const ProbePoint& point, const std::string& symbol);

@@ -5,7 +5,6 @@
 
 #include <array>
 
-#include "daemon/elf/debug_file.h"
 #include "daemon/elf/go_functions.h"
 
 namespace startscope {
@@ -49,9 +48,9 @@ bool IsLangStart(std::string_view name) {
 
 }  // namespace
 
-SymbolLadder::SymbolLadder(ElfFile* file, const std::vector<ByteSource*>& debug_candidates) {
+SymbolLadder::SymbolLadder(ElfFile* file, ByteSource* debug) {
   has_symtab_ = Collect(file, SHT_SYMTAB, SiteRung::kSymtab);
-  if (!has_symtab_) CollectDebugFile(file, debug_candidates);
+  if (!has_symtab_ && debug != nullptr) CollectDebugFile(debug);
   Collect(file, SHT_DYNSYM, SiteRung::kDynsym);
   if (!has_symtab_) CollectGoFunctions(file);
 }
@@ -91,10 +90,7 @@ bool SymbolLadder::Collect(ElfFile* file, uint32_t table, SiteRung rung) {
   });
 }
 
-void SymbolLadder::CollectDebugFile(ElfFile* image, const std::vector<ByteSource*>& candidates) {
-  if (candidates.empty()) return;
-  ByteSource* const source = FindDebugFile(image, candidates);
-  if (source == nullptr) return;
+void SymbolLadder::CollectDebugFile(ByteSource* source) {
   ElfFile debug(source);
   debug_file_used_ = debug.error().empty() && Collect(&debug, SHT_SYMTAB, SiteRung::kDebugFile);
 }

@@ -10,7 +10,6 @@
 #include <set>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "daemon/elf/elf_file.h"
 #include "daemon/elf/image_facts.h"
@@ -28,9 +27,8 @@ struct FoundSymbol {
 // separate debug file, then .dynsym; Go's function table where all are stripped.
 class SymbolLadder {
  public:
-  // Of the candidates the first that is the file's own debug file is used. Reads everything it will
-  // ever need.
-  SymbolLadder(ElfFile* file, const std::vector<ByteSource*>& debug_candidates);
+  // `debug` is the file's separate debug file, or null. Reads everything it will ever need.
+  SymbolLadder(ElfFile* file, ByteSource* debug);
 
   [[nodiscard]] std::optional<FoundSymbol> Find(std::string_view name) const;
   [[nodiscard]] bool has_symtab() const { return has_symtab_; }
@@ -48,7 +46,7 @@ class SymbolLadder {
  private:
   // False when there is no such table.
   bool Collect(ElfFile* file, uint32_t table, SiteRung rung);
-  void CollectDebugFile(ElfFile* image, const std::vector<ByteSource*>& candidates);
+  void CollectDebugFile(ByteSource* source);
   void CollectGoFunctions(ElfFile* file);
   void Offer(std::string_view key, const ElfSymbol& symbol, SiteRung rung);
 

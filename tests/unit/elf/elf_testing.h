@@ -47,6 +47,53 @@ inline ImageFacts Inspect(const std::string& path, bool debug_files = true) {
   return InspectImage(fd.get(), options);
 }
 
+inline ImageFacts InspectLibrary(const std::string& path) {
+  const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  EXPECT_TRUE(fd.valid()) << path;
+  InspectOptions options;
+  options.path_label = path;
+  options.is_library = true;
+  return InspectImage(fd.get(), options);
+}
+
+// Programs and libraries of this machine, of the test programs and of the samples: from several
+// compilers, linkers, languages and C libraries, for tests that hold for all of them.
+inline std::vector<std::string> ManyFiles() {
+  std::vector<std::string> paths = {"/bin/ls",
+                                    "/bin/bash",
+                                    "/usr/bin/perl",
+                                    "/usr/bin/git",
+                                    "/usr/bin/python3",
+                                    "/usr/bin/node",
+                                    "/usr/bin/gdb",
+                                    "/lib/x86_64-linux-gnu/libc.so.6",
+                                    "/lib/x86_64-linux-gnu/libm.so.6",
+                                    "/usr/lib/x86_64-linux-gnu/libstdc++.so.6",
+                                    "/usr/lib/x86_64-linux-gnu/libcrypto.so.3",
+                                    "/usr/lib/x86_64-linux-gnu/libprotobuf.so.32",
+                                    "/lib/x86_64-linux-gnu/libz.so.1",
+                                    kGlibcLoader,
+                                    kMuslLoader};
+  for (const char* name : {"hello_glibc_dynamic", "hello_glibc_static", "hello_glibc_static_pie",
+                           "hello_musl_static", "hello_rust", "freestanding_c"}) {
+    paths.push_back(Program(name));
+  }
+  for (const char* name :
+       {"go_pie", "go_external", "rust_static", "rust_static_pie", "musl_static_pie"}) {
+    paths.push_back(Sample(name));
+  }
+  for (const char* name :
+       {"linked_pie", "linked_relr", "linked_now", "linked_norelro", "linked_static",
+        "linked_static_pie", "linked_copy", "linked_sysv_hash", "linked_both_hashes",
+        "linked_one_segment", "linked_gold", "linked_execstack", "linked_rpath", "linked_runpath",
+        "linked_emit_relocs", "linked_library.so", "linked_tlsdesc.so", "linked_relr_library.so",
+        "linked_textrel.so"}) {
+    paths.push_back(Sample(name));
+    paths.push_back(Sample(name) + "_stripped");
+  }
+  return paths;
+}
+
 inline const MarkSite* Site(const ImageFacts& facts, MarkKind kind) {
   for (const MarkSite& site : facts.sites) {
     if (site.kind == kind) return &site;
