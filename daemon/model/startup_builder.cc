@@ -15,6 +15,7 @@
 #include "daemon/model/mark_names.h"
 #include "daemon/model/phase_cutter.h"
 #include "daemon/model/phase_policy.h"
+#include "daemon/model/runtime_stages.h"
 #include "daemon/model/storage_ledger.h"
 #include "daemon/model/syscall_ledger.h"
 #include "daemon/model/time_ledger.h"
@@ -50,30 +51,6 @@ const char* PhaseName(Phase phase) {
       "",           "spawn",        "kernel exec", "loader bootstrap", "dependency mapping",
       "relocation", "constructors", "runtime init", "main"};
   return kNames[static_cast<size_t>(phase)];
-}
-
-bool IsSubMark(MarkKind kind) {
-  return kind == MarkKind::kLibcStart || kind == MarkKind::kGoSchedinit ||
-         kind == MarkKind::kGoRuntimeMain || kind == MarkKind::kRustLangStart;
-}
-
-void AddSubMarks(const Evidence& evidence, const End& end, const BoundaryFinder& finder,
-                 bool is_musl, Startup* startup) {
-  const uint64_t begin = evidence.exec.begin_boottime_ns;
-  std::vector<MarkKind> seen;
-  for (const auto& mark : evidence.marks) {
-    if (!IsSubMark(mark.value.kind) || mark.boottime_ns > end.boottime_ns) continue;
-    if (is_musl && mark.value.kind == MarkKind::kLibcStart) continue;  // a boundary there
-    if (std::find(seen.begin(), seen.end(), mark.value.kind) != seen.end()) continue;
-    seen.push_back(mark.value.kind);
-    const uint64_t offset = mark.boottime_ns - begin;
-    for (PhaseSlice& slice : startup->phases) {
-      if (offset < slice.offset_ns || offset > slice.offset_ns + slice.duration_ns) continue;
-      if (slice.phase != Phase::kRuntimeInit) continue;
-      slice.sub_marks.push_back(
-          {MarkName(mark.value.kind), offset, finder.SourceOfMark(mark.value)});
-    }
-  }
 }
 
 void Degrade(Startup* startup, DegradationKind kind, std::string detail, uint64_t count = 0) {
@@ -352,14 +329,9 @@ Startup BuildStartup(const Evidence& evidence, const StartupImages& images, cons
   if (end.milestone == MilestoneKind::kExit) {
     startup.milestones.push_back({MilestoneKind::kExit, startup.total_ns, end.source});
   }
-  if (exact) {
-    const bool dynamic_musl = startup.runtime.libc == Libc::kMusl &&
-                              startup.runtime.linkage == Linkage::kDynamic;
-    AddSubMarks(evidence, end, finder, dynamic_musl, &startup);
-  }
-
   const LedgerResult ledger = BookFaults(evidence, end, startup.phases, !exact);
   const TimeSources sources = SourcesFor(evidence, options);
+  AddRuntimeStages(evidence, images, end, finder, {exact, options.syscalls}, &startup);
   SplitTime(evidence, end, sources, &startup.phases);
   FaultTotals& totals = startup.faults;
   totals.minor = 0;
@@ -390,6 +362,7 @@ Startup BuildStartup(const Evidence& evidence, const StartupImages& images, cons
   startup.blame = AddUpBlame(startup.phases);
   TakeAttribution(options, ledger, std::move(attribution), &startup);
   NameObjects(images, &startup);
+  if (exact) AddPackageInits(evidence, images, end, &startup);
   AccountStorage(evidence, end, options.pages_read_known && faults_timed, sources.waits,
                  options.max_files, &startup);
   if (options.syscalls) startup.syscalls = SumSyscalls(evidence, end, options.max_searches);
