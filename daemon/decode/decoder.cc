@@ -289,7 +289,7 @@ std::optional<Event> Decoder::DecodeRing(Bytes bytes) {
     case SS_EVENT_EXEC: {
       std::optional<ExecEvent> exec = ToExec(body);
       if (!exec) return Bad(BadRecord::kBadText);
-      event.payload = *std::move(exec);
+      event.payload = std::make_shared<const ExecEvent>(*std::move(exec));
       break;
     }
     case SS_EVENT_EXEC_FAILED:

@@ -201,7 +201,8 @@ struct Event {
   uint32_t tid = 0;
   // Of the thread group's leader; 0 when the source does not tell (mapping, image, lost).
   uint64_t start_boottime_ns = 0;
-  std::variant<std::monostate, ExecEvent, ExitEvent, ForkEvent, FaultEvent, MarkEvent,
+  // The one that is large and rare is held apart: every event has the size of the largest.
+  std::variant<std::monostate, std::shared_ptr<const ExecEvent>, ExitEvent, ForkEvent, FaultEvent, MarkEvent,
                MappingEvent, ImageEvent, LostEvent, PagesReadEvent, WaitEvent, SyscallEvent,
                SampleEvent, SymbolsEvent>
       payload;

@@ -9,16 +9,28 @@
 namespace startscope {
 
 void Orderer::ReleaseUpTo(uint64_t boottime_ns, const std::function<void(const Event&)>& sink) {
-  const auto older = [](const Event& a, const Event& b) { return a.boottime_ns < b.boottime_ns; };
-  std::stable_sort(waiting_.begin(), waiting_.end(), older);
+  std::sort(order_.begin(), order_.end(), [](const Place& a, const Place& b) {
+    return a.boottime_ns != b.boottime_ns ? a.boottime_ns < b.boottime_ns : a.index < b.index;
+  });
   size_t released = 0;
-  for (; released < waiting_.size(); ++released) {
-    const Event& event = waiting_[released];
+  for (; released < order_.size(); ++released) {
+    const Event& event = waiting_[order_[released].index];
     if (event.boottime_ns > boottime_ns) break;
     if (event.boottime_ns != 0 && event.boottime_ns < released_up_to_ns_) ++late_;
     sink(event);
   }
-  waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(released));
+  std::vector<Event> rest;
+  for (size_t i = released; i < order_.size(); ++i) {
+    rest.push_back(std::move(waiting_[order_[i].index]));
+    order_[i - released] = {order_[i].boottime_ns, i - released};
+  }
+  order_.resize(order_.size() - released);
+  // Most often nothing is left, and the room is kept for what comes next.
+  if (rest.empty()) {
+    waiting_.clear();
+  } else {
+    waiting_ = std::move(rest);
+  }
   released_up_to_ns_ = std::max(released_up_to_ns_, boottime_ns);
 }
 

@@ -19,7 +19,10 @@ namespace startscope {
 // thread.
 class Orderer {
  public:
-  void Add(Event event) { waiting_.push_back(std::move(event)); }
+  void Add(Event event) {
+    order_.push_back({event.boottime_ns, waiting_.size()});
+    waiting_.push_back(std::move(event));
+  }
 
   // Releases, in order, all events not newer than `boottime_ns`. Events without a time go first.
   void ReleaseUpTo(uint64_t boottime_ns, const std::function<void(const Event&)>& sink);
@@ -28,7 +31,12 @@ class Orderer {
   [[nodiscard]] uint64_t late() const { return late_; }
 
  private:
-  std::vector<Event> waiting_;
+  struct Place {
+    uint64_t boottime_ns = 0;
+    size_t index = 0;  // into waiting_
+  };
+  std::vector<Event> waiting_;  // in order of arrival
+  std::vector<Place> order_;    // one for each: what is sorted is small, an event is not
   uint64_t released_up_to_ns_ = 0;
   uint64_t late_ = 0;
 };

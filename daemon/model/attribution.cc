@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "daemon/model/mark_names.h"
@@ -105,6 +106,7 @@ class Walk {
 
   [[nodiscard]] std::vector<Step> StepsInOrder() const {
     std::vector<Step> steps;
+    steps.reserve(evidence_.mappings.size() + evidence_.faults.size());
     AddSteps(evidence_.mappings, Kind::kMapping, &steps);
     if (options_.calls_known) AddSteps(evidence_.calls, Kind::kCall, &steps);
     AddSteps(evidence_.faults, Kind::kFault, &steps);
@@ -112,8 +114,9 @@ class Walk {
       AddSteps(evidence_.marks, Kind::kMark, &steps);
       AddSteps(evidence_.waits, Kind::kWait, &steps);
     }
-    std::stable_sort(steps.begin(), steps.end(), [](const Step& a, const Step& b) {
-      return a.boottime_ns < b.boottime_ns;
+    // At equal times a mapping is there before its faults.
+    std::sort(steps.begin(), steps.end(), [](const Step& a, const Step& b) {
+      return std::tie(a.boottime_ns, a.kind, a.index) < std::tie(b.boottime_ns, b.kind, b.index);
     });
     return steps;
   }

@@ -49,7 +49,9 @@ void StartupModel::OnEvent(const Event& event) {
   if (const auto* fault = std::get_if<FaultEvent>(&event.payload)) return OnFault(event, *fault);
   if (const auto* map = std::get_if<MappingEvent>(&event.payload)) return OnMapping(event, *map);
   if (const auto* mark = std::get_if<MarkEvent>(&event.payload)) return OnMark(event, *mark);
-  if (const auto* exec = std::get_if<ExecEvent>(&event.payload)) return OnExec(event, *exec);
+  if (const auto* exec = std::get_if<std::shared_ptr<const ExecEvent>>(&event.payload)) {
+    return OnExec(event, **exec);
+  }
   if (const auto* exit = std::get_if<ExitEvent>(&event.payload)) return OnExit(event, *exit);
   if (const auto* image = std::get_if<ImageEvent>(&event.payload)) return OnImage(*image);
   if (const auto* lost = std::get_if<LostEvent>(&event.payload)) return OnLost(*lost);

@@ -28,8 +28,14 @@ struct Reading {
   const Counters* counters = nullptr;  // where all were read
 };
 
-std::vector<Reading> ReadingsInOrder(const Evidence& evidence, const End& end, bool use_marks) {
+// Which readings: those that brought all counters, or also those of faults, which brought less.
+enum class Readings : uint8_t { kFull, kAll };
+
+std::vector<Reading> ReadingsInOrder(const Evidence& evidence, const End& end, bool use_marks,
+                                     Readings which) {
   std::vector<Reading> readings;
+  const size_t faults = which == Readings::kAll ? evidence.faults.size() : 0;
+  readings.reserve(3 + evidence.marks.size() + 2 * faults);
   const auto add = [&](uint64_t boottime_ns, const Counters& counters) {
     readings.push_back({boottime_ns, counters.off_cpu_ns, counters.run_delay_ns, &counters});
   };
@@ -43,7 +49,8 @@ std::vector<Reading> ReadingsInOrder(const Evidence& evidence, const End& end, b
       }
     }
   }
-  for (const auto& fault : evidence.faults) {
+  for (size_t i = 0; i < faults; ++i) {
+    const auto& fault = evidence.faults[i];
     if (fault.boottime_ns < begin || fault.boottime_ns > end.boottime_ns) continue;
     // A thread that executed is the main thread only from then on.
     if (fault.tid != evidence.pid) continue;
@@ -56,14 +63,12 @@ std::vector<Reading> ReadingsInOrder(const Evidence& evidence, const End& end, b
     readings.push_back({fault.boottime_ns, value.off_cpu_ns, value.run_delay_ns, nullptr});
   }
   if (end.counters) add(end.boottime_ns, *end.counters);
-  std::stable_sort(readings.begin(), readings.end(), [](const Reading& a, const Reading& b) {
+  const auto earlier = [](const Reading& a, const Reading& b) {
     return a.boottime_ns < b.boottime_ns;
-  });
-  return readings;
-}
-
-std::vector<Reading> WithCounters(std::vector<Reading> readings) {
-  std::erase_if(readings, [](const Reading& reading) { return reading.counters == nullptr; });
+  };
+  if (!std::is_sorted(readings.begin(), readings.end(), earlier)) {
+    std::stable_sort(readings.begin(), readings.end(), earlier);
+  }
   return readings;
 }
 
@@ -218,6 +223,7 @@ void AddSpells(const Evidence& evidence, const FileNames& names,
 std::vector<Activity> ActivitiesOf(const Evidence& evidence, const End& end,
                                    const TimeSources& sources, const FileNames& names) {
   std::vector<Activity> activities;
+  activities.reserve(sources.faults_timed ? evidence.faults.size() : 0);
   if (sources.waits) AddSpells(evidence, names, &activities);
   const uint64_t seen_until = SeenUntil(evidence, end);
   if (sources.waits && seen_until < end.boottime_ns) {
@@ -302,6 +308,7 @@ class Shares {
 class Sweep {
  public:
   explicit Sweep(const std::vector<Activity>& activities) : activities_(activities) {
+    edges_.reserve(2 * activities.size());
     for (uint32_t i = 0; i < activities.size(); ++i) {
       edges_.push_back({activities[i].span.begin, true, i});
       edges_.push_back({activities[i].span.end, false, i});
@@ -383,8 +390,11 @@ void AddWithoutWaits(const Activity& activity, uint64_t piece_ns, Shares* shares
 void SplitTime(const Evidence& evidence, const End& end, const TimeSources& sources,
                std::vector<PhaseSlice>* slices) {
   const uint64_t origin = evidence.exec.begin_boottime_ns;
-  const std::vector<Reading> all = ReadingsInOrder(evidence, end, sources.marks);
-  const std::vector<Reading> full = WithCounters(all);
+  // Where waits are recorded, they say it all.
+  const std::vector<Reading> all =
+      ReadingsInOrder(evidence, end, sources.marks, sources.waits ? Readings::kFull : Readings::kAll);
+  const std::vector<Reading> full =
+      ReadingsInOrder(evidence, end, sources.marks, Readings::kFull);
   const std::vector<Spell> spells = sources.waits ? SpellsOf(evidence) : std::vector<Spell>();
   const uint64_t seen_until = SeenUntil(evidence, end);
   for (PhaseSlice& slice : *slices) {
@@ -405,7 +415,8 @@ void BlameTime(const Evidence& evidence, const End& end, const TimeSources& sour
   const uint64_t origin = evidence.exec.begin_boottime_ns;
   const std::vector<Activity> activities = ActivitiesOf(evidence, end, sources, names);
   Sweep sweep(activities);
-  const std::vector<Reading> full = WithCounters(ReadingsInOrder(evidence, end, sources.marks));
+  const std::vector<Reading> full =
+      ReadingsInOrder(evidence, end, sources.marks, Readings::kFull);
   for (PhaseSlice& slice : *slices) {
     const Span span = SpanOf(slice, origin);
     Shares shares(slice.duration_ns);

@@ -52,7 +52,7 @@ TEST(DecoderTest, ReadsAnExecAndItsTail) {
   ASSERT_TRUE(event);
   EXPECT_EQ(event->pid, 42u);
   EXPECT_EQ(event->start_boottime_ns, 900u);
-  const auto& exec = std::get<ExecEvent>(event->payload);
+  const auto& exec = *std::get<std::shared_ptr<const ExecEvent>>(event->payload);
   EXPECT_EQ(exec.comm, "script.sh");
   EXPECT_EQ(exec.filename, "/tmp/script.sh");
   EXPECT_EQ(exec.interpreter, "/bin/sh");

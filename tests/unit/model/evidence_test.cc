@@ -57,7 +57,7 @@ TEST(EvidenceTest, EachKindHasItsList) {
 
 TEST(EvidenceTest, OtherKindsAreRefused) {
   Evidence evidence;
-  EXPECT_FALSE(evidence.Add(At(5, ExecEvent{}), {}, false));
+  EXPECT_FALSE(evidence.Add(At(5, std::make_shared<const ExecEvent>()), {}, false));
   EXPECT_FALSE(evidence.Add(At(5, ForkEvent{}), {}, false));
   EXPECT_FALSE(evidence.Add(At(5, LostEvent{}), {}, true));
   EXPECT_FALSE(evidence.Add(At(5, std::monostate{}), {}, false));

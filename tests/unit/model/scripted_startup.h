@@ -119,7 +119,7 @@ class Script {
     exec.comm = "hello";
     exec.filename = "/bin/hello";
     exec.argv0 = "hello";
-    return Send(at, exec);
+    return Send(at, std::make_shared<const ExecEvent>(exec));
   }
 
   Script& Map(uint64_t at, const FileId& file, uint64_t address, uint64_t size, uint32_t prot,
