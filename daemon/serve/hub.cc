@@ -27,6 +27,11 @@ bool Subscriber::closed() const {
   return closed_ && items_.empty() && losses_.empty();
 }
 
+bool Subscriber::has_more() const {
+  absl::MutexLock lock(&mutex_);
+  return !items_.empty() || !losses_.empty();
+}
+
 uint64_t Subscriber::dropped() const {
   absl::MutexLock lock(&mutex_);
   const auto found = lost_total_.find(LossStage::kSubscriber);

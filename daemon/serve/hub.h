@@ -65,6 +65,8 @@ class Subscriber {
   // nullopt: the timeout passed, or the hub closed (closed() tells).
   std::optional<HubItem> Pop(absl::Duration timeout);
   [[nodiscard]] bool closed() const;
+  // The next Pop() gives an item at once.
+  [[nodiscard]] bool has_more() const;
   [[nodiscard]] uint64_t dropped() const;
 
  private:

@@ -154,7 +154,8 @@ class StartupServiceImpl::Stream {
     return Send(&response);
   }
 
-  bool SendItem(const HubItem& item, uint64_t dropped) {
+  // `more`: another item will be sent right after this one, so that they may share a write.
+  bool SendItem(const HubItem& item, uint64_t dropped, bool more) {
     context_.realtime_minus_boottime_ns = RealtimeMinusBoottimeNs();
     v1::WatchStartupsResponse response;
     if (const auto* finished = std::get_if<FinishedItem>(&item)) {
@@ -182,7 +183,7 @@ class StartupServiceImpl::Stream {
       ToProto(*stuck->stuck, context_, response.mutable_startup_stuck());
     }
     dropped_ = dropped;
-    return Send(&response);
+    return Send(&response, more);
   }
 
   bool SendHeartbeat() {
@@ -211,9 +212,11 @@ class StartupServiceImpl::Stream {
     return true;
   }
 
-  bool Send(v1::WatchStartupsResponse* response) {
+  bool Send(v1::WatchStartupsResponse* response, bool more = false) {
     response->set_sequence(++sequence_);
-    return writer_->Write(*response);
+    grpc::WriteOptions options;
+    if (more) options.set_buffer_hint();
+    return writer_->Write(*response, options);
   }
 
   grpc::ServerWriter<v1::WatchStartupsResponse>* const writer_;
@@ -278,7 +281,7 @@ grpc::Status StartupServiceImpl::WatchStartups(
   while (open && !context->IsCancelled() && !subscriber->closed()) {
     const std::optional<HubItem> item = subscriber->Pop(kCancelCheck);
     if (item) {
-      open = stream.SendItem(*item, subscriber->dropped());
+      open = stream.SendItem(*item, subscriber->dropped(), subscriber->has_more());
       last_sent = absl::Now();
     } else if (absl::Now() - last_sent >= options_.heartbeat) {
       open = stream.SendHeartbeat();
