@@ -110,6 +110,21 @@ void DescribeLoad(const ZydisDecodedInstruction& decoded, const ZydisDecodedOper
   }
 }
 
+uint32_t WrittenRegisters(const ZydisDecodedInstruction& decoded,
+                          const ZydisDecodedOperand* operands) {
+  uint32_t written = 0;
+  for (int i = 0; i < decoded.operand_count; ++i) {
+    const ZydisDecodedOperand& operand = operands[i];
+    if (operand.type != ZYDIS_OPERAND_TYPE_REGISTER) continue;
+    if ((operand.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) == 0) continue;
+    const ZydisRegister whole =
+        ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, operand.reg.value);
+    if (ZydisRegisterGetClass(whole) != ZYDIS_REGCLASS_GPR64) continue;
+    written |= 1u << static_cast<unsigned>(ZydisRegisterGetId(whole));
+  }
+  return written;
+}
+
 Instruction Describe(const ZydisDecodedInstruction& decoded, const ZydisDecodedOperand* operands,
                      uint64_t address) {
   const Prefixes prefixes = PrefixesOf(decoded);
@@ -128,6 +143,7 @@ Instruction Describe(const ZydisDecodedInstruction& decoded, const ZydisDecodedO
                               decoded.meta.category == ZYDIS_CATEGORY_INTERRUPT ||
                               decoded.mnemonic == ZYDIS_MNEMONIC_SYSCALL;
   if (decoded.operand_count == 0) return result;
+  result.written_registers = WrittenRegisters(decoded, operands);
   uint64_t absolute = 0;
   if ((result.is_call || result.is_jump || result.is_conditional) &&
       operands[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE &&
@@ -180,7 +196,8 @@ std::vector<uint64_t> BranchTargets(std::span<const uint8_t> bytes, uint64_t add
 }
 
 std::optional<ProbePoint> ChooseProbePoint(std::span<const uint8_t> bytes, uint64_t address,
-                                           std::span<const uint64_t> branch_targets) {
+                                           std::span<const uint64_t> branch_targets,
+                                           uint32_t kept_registers) {
   const auto joined = std::upper_bound(branch_targets.begin(), branch_targets.end(), address);
   const uint64_t limit = joined == branch_targets.end() ? UINT64_MAX : *joined;
   std::optional<ProbePoint> point;
@@ -191,7 +208,8 @@ std::optional<ProbePoint> ChooseProbePoint(std::span<const uint8_t> bytes, uint6
       point = ProbePoint{step.address, static_cast<uint32_t>(skew),
                          step.emulated ? StepCost::kEmulated : StepCost::kSingleStepped};
     }
-    return !step.emulated && !step.ends_straight_line;
+    return !step.emulated && !step.ends_straight_line &&
+           (step.written_registers & kept_registers) == 0;
   });
   return point;
 }

@@ -46,6 +46,8 @@ struct Instruction {
   uint32_t stored_bits = 0;
   uint64_t stored_immediate = 0;
   int64_t store_displacement = 0;
+  // General registers that it writes to, in whole or in part; bit per hardware number.
+  uint32_t written_registers = 0;
 };
 
 // Decodes forward from `address` over `bytes` until `visit` returns false, the bytes end, or one
@@ -65,9 +67,11 @@ std::vector<uint64_t> BranchTargets(std::span<const uint8_t> bytes, uint64_t add
 // The best instruction to probe for an event at `address`: itself when it is emulated, otherwise
 // the first emulated one that is reached in a straight line within 48 bytes, otherwise the first
 // that accepts a probe at all. Never goes past one of `branch_targets` (ascending) behind
-// `address`: what lies there may run without the event, or once for every turn of a loop.
+// `address`: what lies there may run without the event, or once for every turn of a loop. Nor past
+// an instruction that writes to one of `kept_registers` (bit per hardware number).
 std::optional<ProbePoint> ChooseProbePoint(std::span<const uint8_t> bytes, uint64_t address,
-                                           std::span<const uint64_t> branch_targets);
+                                           std::span<const uint64_t> branch_targets,
+                                           uint32_t kept_registers = 0);
 
 }  // namespace startscope
 

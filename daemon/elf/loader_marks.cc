@@ -3,8 +3,12 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <optional>
+#include <set>
+#include <span>
+#include <string_view>
 
 #include "daemon/elf/code.h"
 #include "daemon/elf/mark_finder.h"
@@ -15,6 +19,11 @@ namespace {
 
 constexpr uint64_t kMaxCodeBytes = 8u << 20;
 constexpr int kRsi = 6;
+// Registers of the first four arguments: %rdi, %rsi, %rdx, %rcx.
+constexpr uint32_t kArguments = 1u << 7 | 1u << 6 | 1u << 2 | 1u << 1;
+constexpr uint64_t kMaxConstantBytes = 4u << 20;
+// What _dl_relocate_object() says under LD_DEBUG=reloc (elf/dl-reloc.c), and nothing else does.
+constexpr std::string_view kRelocationMessage("\nrelocation processing: %s%s\n\0", 30);
 // _dl_debug_change_state() has 44 bytes in glibc 2.41.
 constexpr uint64_t kMaxStateSetterBytes = 96;
 
@@ -31,6 +40,7 @@ struct StateCall {
 struct Function {
   uint64_t begin = 0;
   uint64_t end = UINT64_MAX;
+  [[nodiscard]] bool Holds(uint64_t address) const { return address >= begin && address < end; }
 };
 
 // The function that holds `address`, by the unwinding table.
@@ -135,18 +145,100 @@ void AddSdtMarks(ElfFile* file, ImageFacts* facts) {
   }
 }
 
+void VisitFunction(const Code& code, const Function& function,
+                   const std::function<bool(const Instruction&)>& visit) {
+  if (function.begin < code.address || function.begin - code.address >= code.bytes.size()) return;
+  const uint64_t into = function.begin - code.address;
+  const uint64_t size = std::min(code.bytes.size() - into, function.end - function.begin);
+  VisitInstructions(std::span(code.bytes).subspan(into, size), function.begin, /*resync=*/true,
+                    visit);
+}
+
 // The instruction after dl_main's call of _dl_map_object_deps(): all dependencies are mapped.
 void AddDependenciesMapped(ElfFile* file, const SymbolLadder& symbols, const Code& code,
                            const Function& dl_main, ImageFacts* facts) {
   const std::optional<FoundSymbol> mapper = symbols.Find("_dl_map_object_deps");
   if (!mapper) return;
-  VisitInstructions(code.bytes, code.address, /*resync=*/true, [&](const Instruction& step) {
+  VisitFunction(code, dl_main, [&](const Instruction& step) {
     if (!step.is_call || step.target != mapper->address) return true;
-    if (step.address < dl_main.begin || step.address >= dl_main.end) return true;
     AddSite(file, MarkKind::kDependenciesMapped, mapper->rung, step.address + step.length,
             mapper->name, facts);
     return false;
   });
+}
+
+// Where a text is in the read-only data, if it is there once.
+std::optional<uint64_t> FindConstant(ElfFile* file, std::string_view text) {
+  std::optional<uint64_t> found;
+  for (const Elf64_Phdr& segment : file->segments()) {
+    if (segment.p_type != PT_LOAD || (segment.p_flags & PF_W) != 0) continue;
+    const std::vector<uint8_t> bytes = file->ReadAtAddress(segment.p_vaddr, kMaxConstantBytes);
+    auto at = std::search(bytes.begin(), bytes.end(), text.begin(), text.end());
+    while (at != bytes.end()) {
+      if (found) return std::nullopt;
+      found = segment.p_vaddr + static_cast<uint64_t>(at - bytes.begin());
+      at = std::search(at + 1, bytes.end(), text.begin(), text.end());
+    }
+  }
+  return found;
+}
+
+// Without symbols: the only function that takes the address of a message of _dl_relocate_object(),
+// if dl_main calls it. A part of the function that was moved elsewhere is called by nobody.
+std::optional<uint64_t> FindRelocateObject(ElfFile* file, const Code& code,
+                                           const Function& dl_main) {
+  const std::optional<uint64_t> message = FindConstant(file, kRelocationMessage);
+  if (!message) return std::nullopt;
+  const std::vector<uint64_t>& starts = file->FunctionStarts();
+  std::set<uint64_t> users;
+  VisitInstructions(code.bytes, code.address, /*resync=*/true, [&](const Instruction& step) {
+    if (step.loads_register >= 0 && step.loaded_address == *message) {
+      users.insert(FunctionOf(starts, step.address));
+    }
+    return users.size() < 2;
+  });
+  if (users.size() != 1 || *users.begin() == 0) return std::nullopt;
+  bool called = false;
+  VisitFunction(code, dl_main, [&](const Instruction& step) {
+    called = step.is_call && step.target == *users.begin();
+    return !called;
+  });
+  if (!called) return std::nullopt;
+  return *users.begin();
+}
+
+// The entry, with the arguments where the caller put them: what is relocated, and how. Since 2.41
+// the work is done in a function of its own, which dl_main calls for ld.so itself and which
+// _dl_relocate_object() calls for all others.
+void AddRelocateObject(ElfFile* file, const SymbolLadder& symbols, const Code& code,
+                       const Function& dl_main, ImageFacts* facts) {
+  constexpr char kName[] = "_dl_relocate_object";
+  auto symbol = symbols.Find("_dl_relocate_object_no_relro");
+  if (!symbol) symbol = symbols.Find(kName);
+  if (symbol) {
+    AddSite(file, MarkKind::kRelocateObject, symbol->rung, symbol->address, symbol->name, facts,
+            kArguments);
+  } else if (const auto found = FindRelocateObject(file, code, dl_main)) {
+    AddSite(file, MarkKind::kRelocateObject, SiteRung::kCallSite, *found, kName, facts, kArguments);
+  }
+}
+
+// dl_main's call of _dl_allocate_tls_init(), which gives thread-local variables of the first thread
+// their values once all is relocated, and the instruction after it. None where there are more calls
+// than one: which of them is made is not told.
+void AddTlsMarks(ElfFile* file, const SymbolLadder& symbols, const Code& code,
+                 const Function& dl_main, ImageFacts* facts) {
+  const auto callee = symbols.Find("_dl_allocate_tls_init");
+  if (!callee) return;
+  std::vector<Instruction> calls;
+  VisitFunction(code, dl_main, [&](const Instruction& step) {
+    if (step.is_call && step.target == callee->address) calls.push_back(step);
+    return calls.size() < 2;
+  });
+  if (calls.size() != 1) return;
+  AddSite(file, MarkKind::kTlsBegin, SiteRung::kCallSite, calls[0].address, callee->name, facts);
+  AddSite(file, MarkKind::kTlsEnd, SiteRung::kCallSite, calls[0].address + calls[0].length,
+          callee->name, facts);
 }
 
 void FindGlibcMarks(ElfFile* file, const SymbolLadder& symbols, ImageFacts* facts) {
@@ -171,12 +263,14 @@ void FindGlibcMarks(ElfFile* file, const SymbolLadder& symbols, ImageFacts* fact
     return;
   }
   for (const StateCall& call : calls) {
-    if (call.address < dl_main.begin || call.address >= dl_main.end) continue;
+    if (!dl_main.Holds(call.address)) continue;
     const MarkKind kind = call.state == kAdd ? MarkKind::kDependenciesBegin : MarkKind::kRelocated;
     if (call.state != kAdd && call.state != kConsistent) continue;
     AddSite(file, kind, SiteRung::kCallSite, call.address, "_dl_debug_state", facts);
   }
   AddDependenciesMapped(file, symbols, code, dl_main, facts);
+  AddRelocateObject(file, symbols, code, dl_main, facts);
+  AddTlsMarks(file, symbols, code, dl_main, facts);
 }
 
 // musl announces once, at the end of __dls3; other callers belong to dlopen and dlclose.

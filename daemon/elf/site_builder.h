@@ -14,8 +14,10 @@
 namespace startscope {
 
 // Where to probe for an event at `address`: on an instruction of executable code, reached from the
-// event in a straight line and, as far as direct jumps tell, only from it. nullopt: nowhere.
-std::optional<ProbePoint> FindProbePoint(ElfFile* file, uint64_t address);
+// event in a straight line and, as far as direct jumps tell, only from it; `kept_registers` (bit
+// per hardware number) are there as they were at the event. nullopt: nowhere.
+std::optional<ProbePoint> FindProbePoint(ElfFile* file, uint64_t address,
+                                         uint32_t kept_registers = 0);
 
 // How many bytes of code, at most, finding a probe point for `address` looks through.
 uint64_t ProbePointCost(ElfFile* file, uint64_t address);
@@ -27,7 +29,7 @@ std::optional<MarkSite> MakeSite(ElfFile* file, MarkKind kind, SiteRung rung,
 // Adds a site for an event at `address`, moved to the cheapest instruction near it; nothing when
 // there is no place for a probe or the kind already has a site.
 void AddSite(ElfFile* file, MarkKind kind, SiteRung rung, uint64_t address,
-             const std::string& symbol, ImageFacts* facts);
+             const std::string& symbol, ImageFacts* facts, uint32_t kept_registers = 0);
 
 }  // namespace startscope
 

@@ -11,7 +11,7 @@ namespace startscope {
 namespace {
 
 // Searched for by exact name.
-constexpr std::array<std::string_view, 15> kWanted = {
+constexpr std::array<std::string_view, 18> kWanted = {
     "main",
     "main.main",
     "runtime.main",
@@ -27,6 +27,9 @@ constexpr std::array<std::string_view, 15> kWanted = {
     "_start_c",
     "__init_libc",
     "_dl_relocate_static_pie",
+    "_dl_relocate_object",
+    "_dl_relocate_object_no_relro",
+    "_dl_allocate_tls_init",
 };
 
 constexpr size_t kMaxShortBacktraces = 1024;

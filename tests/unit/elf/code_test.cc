@@ -48,6 +48,19 @@ TEST(CodeTest, KnowsWhatTheKernelEmulates) {
   }
 }
 
+TEST(CodeTest, KnowsWhichRegistersAreWritten) {
+  constexpr uint32_t kRax = 1u << 0, kRcx = 1u << 1, kRdx = 1u << 2, kRsp = 1u << 4, kRdi = 1u << 7;
+  constexpr uint32_t kR15 = 1u << 15;
+  EXPECT_EQ(Decode(kMovRdiRax).written_registers, kRax);
+  EXPECT_EQ(Decode(kPushRbx).written_registers, kRsp);
+  EXPECT_EQ(Decode({0x49, 0x89, 0xff}).written_registers, kR15);         // mov %rdi, %r15
+  EXPECT_EQ(Decode({0x40, 0xb7, 1}).written_registers, kRdi);            // mov $1, %dil
+  EXPECT_EQ(Decode({0xb5, 1}).written_registers, kRcx);                  // mov $1, %ch
+  EXPECT_EQ(Decode({0x48, 0xf7, 0xe1}).written_registers, kRax | kRdx);  // mul %rcx
+  EXPECT_EQ(Decode({0x48, 0x87, 0xf8}).written_registers, kRax | kRdi);  // xchg %rdi, %rax
+  EXPECT_EQ(Decode({0x48, 0x89, 0x07}).written_registers, 0u);           // mov %rax, (%rdi)
+}
+
 TEST(CodeTest, KnowsWhatTheKernelSingleSteps) {
   const Bytes endbr64 = {0xf3, 0x0f, 0x1e, 0xfa};
   const Bytes loop = {0xe2, 1};
@@ -118,6 +131,20 @@ TEST(CodeTest, DoesNotMoveFurtherThan48Bytes) {
   const auto point = ChooseProbePoint(far, kBase, {});
   ASSERT_TRUE(point);
   EXPECT_EQ(point->address, kBase);
+}
+
+TEST(CodeTest, DoesNotGoPastAWriteToARegisterThatIsWanted) {
+  constexpr uint32_t kRax = 1u << 0;
+  constexpr uint32_t kRdi = 1u << 7;
+  const Bytes code = Join({kLongNop, kMovRdiRax, kPushRbx});
+  const auto wanted = ChooseProbePoint(code, kBase, {}, kRax);
+  ASSERT_TRUE(wanted);
+  EXPECT_EQ(wanted->skew_bytes, 0u);
+  EXPECT_EQ(wanted->cost, StepCost::kSingleStepped);
+  const auto other = ChooseProbePoint(code, kBase, {}, kRdi);
+  ASSERT_TRUE(other);
+  EXPECT_EQ(other->skew_bytes, 8u);
+  EXPECT_EQ(other->cost, StepCost::kEmulated);
 }
 
 TEST(CodeTest, SkipsWhatRefusesAProbe) {

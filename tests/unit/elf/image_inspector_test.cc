@@ -47,10 +47,52 @@ TEST(ImageInspectorTest, FindsTheSamePlacesWithoutDebugFiles) {
   EXPECT_TRUE(with.debug_file_used);
   EXPECT_FALSE(without.debug_file_used);
   for (const MarkKind kind :
-       {MarkKind::kLoaderEntry, MarkKind::kDependenciesBegin, MarkKind::kRelocated}) {
+       {MarkKind::kLoaderEntry, MarkKind::kDependenciesBegin, MarkKind::kRelocated,
+        MarkKind::kRelocateObject, MarkKind::kTlsBegin, MarkKind::kTlsEnd}) {
     ASSERT_NE(Site(without, kind), nullptr);
     EXPECT_EQ(Site(with, kind)->address, Site(without, kind)->address);
   }
+}
+
+TEST(ImageInspectorTest, MarksTheRelocationOfEachObjectWhileItsArgumentsAreThere) {
+  const ImageFacts facts = Inspect(kGlibcLoader);
+  const std::string debug = "/usr/lib/debug/.build-id/" + facts.build_id.substr(0, 2) + "/" +
+                            facts.build_id.substr(2) + ".debug";
+  auto relocate = ReadelfSymbol(debug, "_dl_relocate_object_no_relro");  // since glibc 2.41
+  if (!relocate) relocate = ReadelfSymbol(debug, "_dl_relocate_object");
+  ASSERT_TRUE(relocate) << debug << " (package libc6-dbg)";
+  const MarkSite* site = Site(facts, MarkKind::kRelocateObject);
+  ASSERT_NE(site, nullptr);
+  EXPECT_EQ(site->rung, SiteRung::kDebugFile);
+  EXPECT_EQ(site->address - site->skew_bytes, relocate->address);
+  const std::vector<uint8_t> image = FileBytes(kGlibcLoader);
+  uint32_t written = 0;
+  VisitInstructions(std::span(image).subspan(site->file_offset - site->skew_bytes, 64),
+                    relocate->address, /*resync=*/false, [&](const Instruction& step) {
+                      if (step.address >= site->address) return false;
+                      written |= step.written_registers;
+                      return true;
+                    });
+  EXPECT_EQ(written & (1u << 7 | 1u << 6 | 1u << 2 | 1u << 1), 0u);
+}
+
+TEST(ImageInspectorTest, MarksThatThreadLocalVariablesAreGivenTheirValues) {
+  const ImageFacts facts = Inspect(kGlibcLoader, /*debug_files=*/false);
+  const auto callee = ReadelfSymbol(kGlibcLoader, "_dl_allocate_tls_init");
+  ASSERT_TRUE(callee);
+  const MarkSite* begin = Site(facts, MarkKind::kTlsBegin);
+  const MarkSite* end = Site(facts, MarkKind::kTlsEnd);
+  ASSERT_NE(begin, nullptr);
+  ASSERT_NE(end, nullptr);
+  const std::vector<uint8_t> image = FileBytes(kGlibcLoader);
+  VisitInstructions(std::span(image).subspan(begin->file_offset, 16), begin->address,
+                    /*resync=*/false, [&](const Instruction& step) {
+                      EXPECT_TRUE(step.is_call);
+                      EXPECT_EQ(step.target, callee->address);
+                      EXPECT_EQ(end->address - end->skew_bytes, step.address + step.length);
+                      return false;
+                    });
+  EXPECT_LT(Site(facts, MarkKind::kDependenciesBegin)->address, begin->address);
 }
 
 TEST(ImageInspectorTest, ProbesTheCallItselfNotItsNeighbours) {
