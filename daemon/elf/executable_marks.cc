@@ -10,6 +10,7 @@
 #include "daemon/elf/go_init.h"
 #include "daemon/elf/mark_finder.h"
 #include "daemon/elf/rust_marks.h"
+#include "daemon/elf/rust_stages.h"
 #include "daemon/elf/site_builder.h"
 
 namespace startscope {
@@ -190,6 +191,7 @@ void FindExecutableMarks(ElfFile* file, const SymbolLadder& symbols, ImageFacts*
   facts->main_address = *main;
   if (facts->language == Language::kRust) {
     FindRustMarks(file, symbols, *main, rung, facts);
+    if (facts->language == Language::kRust) FindRustStages(file, facts);
   } else {
     AddSite(file, MarkKind::kMain, rung, *main, "main", facts);
   }
