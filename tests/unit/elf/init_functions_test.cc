@@ -62,7 +62,9 @@ TEST_P(InitFunctionsTest, AreAsManyAsTheTablesHave) {
               WordsByReadelf(GetParam(), "PREINIT_ARRAY", ".preinit_array"));
   }
   if (facts.language == Language::kGo) return;  // it has init functions that no table lists
-  EXPECT_EQ(facts.link.constructors, facts.init_functions.size() + facts.init_functions_omitted);
+  const size_t stages = OfKind(facts, InitKind::kRuntimeStage).size();
+  EXPECT_EQ(facts.link.constructors + stages,
+            facts.init_functions.size() + facts.init_functions_omitted);
 }
 
 TEST_P(InitFunctionsTest, LieWhereInstructionsBegin) {
@@ -72,7 +74,9 @@ TEST_P(InitFunctionsTest, LieWhereInstructionsBegin) {
     EXPECT_NE(function.address, 0u);
     if (function.kind == InitKind::kGoPackage) continue;
     if (function.site.kind == MarkKind::kNone || ++checked > 8) continue;
-    EXPECT_EQ(function.site.kind, MarkKind::kInitFunction);
+    EXPECT_EQ(function.site.kind, function.kind == InitKind::kRuntimeStage
+                                      ? MarkKind::kRustStage
+                                      : MarkKind::kInitFunction);
     EXPECT_EQ(function.site.address, function.address + function.site.skew_bytes);
     std::ostringstream range;
     range << "objdump -d --no-show-raw-insn --start-address=" << function.address
