@@ -142,6 +142,12 @@ void Capture::RunOnCore(const std::function<void()>& command) {
   done.WaitForNotification();
 }
 
+bool Capture::CoreAnswers() {
+  if (!core_answered_.exchange(false)) return false;
+  Post([this] { core_answered_ = true; });
+  return true;
+}
+
 void Capture::RunCommands() {
   std::vector<std::function<void()>> commands;
   {

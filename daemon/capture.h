@@ -50,6 +50,9 @@ class Capture : public WatchController, public ImageProber {
   void Disarm(WatchMask mask) override;
   DaemonStatus Status() override;
 
+  // Whether the core thread has done something since it was asked last; asks it again. One thread.
+  bool CoreAnswers();
+
  private:
   explicit Capture(const CaptureOptions& options) : options_(options) {}
 
@@ -93,6 +96,7 @@ class Capture : public WatchController, public ImageProber {
   absl::Mutex command_mutex_;
   std::vector<std::function<void()>> commands_ ABSL_GUARDED_BY(command_mutex_);
   std::atomic<bool> stopping_{false};
+  std::atomic<bool> core_answered_{true};
   std::atomic<int> watches_{0};
   std::atomic<bool> marks_attached_{false};
   // Copies of core-thread figures for Status().

@@ -3,17 +3,22 @@
 
 #include "daemon/daemon.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <poll.h>
 #include <unistd.h>
 
-#include <cerrno>
+#include <algorithm>
 #include <cstdio>
+#include <optional>
+#include <utility>
 
 #include "daemon/base/errno_status.h"
 #include "daemon/pipeline.h"
+#include "daemon/privilege/privilege_drop.h"
+#include "daemon/privilege/service_notifier.h"
 
 namespace startscope {
 namespace {
@@ -43,9 +48,74 @@ absl::Status Replay(const DaemonOptions& options, Hub* hub, ReplayController* co
   return source->status();
 }
 
-void WaitForStop(int signal_fd, int stop_fd) {
+// Every connection takes two descriptors, every traced file one.
+void RaiseDescriptorLimit() {
+  constexpr rlim_t kWanted = 65536;
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = std::max(limit.rlim_cur, std::min(limit.rlim_max, kWanted));
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// Everything that needs the privileges of the start: sockets and their owners, keys.
+absl::StatusOr<ServerSockets> OpenSockets(const DaemonOptions& options,
+                                          const std::optional<Account>& account,
+                                          ServerOptions* server) {
+  ServerSockets sockets;
+  server->admin_gid = FindGroup(options.admin_group);
+  if (options.serve_fd >= 0) {
+    sockets.served.Reset(options.serve_fd);
+    return sockets;
+  }
+  if (!options.listen_tcp.empty()) {
+    absl::StatusOr<TlsMaterial> tls = ReadTlsFiles(options.tls);
+    if (!tls.ok()) return tls.status();
+    server->tls = *std::move(tls);
+    SS_ASSIGN_OR_RETURN(sockets.tls, ListeningSocket::OpenTcp(options.listen_tcp));
+  }
+  if (!options.listen_path.empty()) {
+    std::optional<uid_t> owner;
+    std::optional<gid_t> group = server->admin_gid;
+    if (account) {
+      owner = account->uid;
+      if (!group) group = account->gid;
+    }
+    SS_ASSIGN_OR_RETURN(sockets.local,
+                        ListeningSocket::OpenUnix(options.listen_path, owner, group));
+  }
+  return sockets;
+}
+
+// From here on the process has what it needs to trace, and nothing else.
+absl::StatusOr<PrivilegeReport> LockDown(const DaemonOptions& options,
+                                         const std::optional<Account>& account) {
+  PrivilegePlan plan;
+  plan.account = account;
+  plan.traces = options.replay_path.empty();
+  plan.perf_uprobes = plan.traces && !ReadKernelFeatures().uprobe_multi;
+  absl::StatusOr<PrivilegeReport> report = DropPrivileges(plan);
+  if (!report.ok()) return report;
+  SS_RETURN_IF_ERROR(InstallSyscallFilter(options.seccomp, /*keeps_root=*/report->uid == 0));
+  report->seccomp = options.seccomp == FilterAction::kOff     ? "off"
+                    : options.seccomp == FilterAction::kErrno ? "errno"
+                                                              : "kill";
+  return report;
+}
+
+// Waits for a signal or for `stop_fd`. Meanwhile the service manager's watchdog is petted, each time
+// after the core thread has answered: a daemon whose core hangs is restarted.
+void WaitForStop(int signal_fd, int stop_fd, Capture* capture, ServiceNotifier* notifier) {
+  constexpr int kPetsPerTimeout = 4;
+  const std::optional<absl::Duration> watchdog = notifier->watchdog();
+  const int timeout_ms =
+      watchdog ? std::max<int>(1, static_cast<int>(absl::ToInt64Milliseconds(*watchdog)) /
+                                      kPetsPerTimeout)
+               : -1;
   pollfd polled[] = {{signal_fd, POLLIN, 0}, {stop_fd, POLLIN, 0}};
-  while (poll(polled, 2, -1) < 0 && errno == EINTR) {
+  while (true) {
+    const int ready = poll(polled, 2, timeout_ms);
+    if (ready > 0) return;
+    if (ready == 0 && (capture == nullptr || capture->CoreAnswers())) notifier->Alive();
   }
 }
 
@@ -59,8 +129,18 @@ absl::Status RunDaemon(const DaemonOptions& options) {
   sigaddset(&stop_signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &stop_signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
+  RaiseDescriptorLimit();
+  SS_ASSIGN_OR_RETURN(ServiceNotifier notifier, ServiceNotifier::FromEnvironment());
   const UniqueFd signals(signalfd(-1, &stop_signals, SFD_CLOEXEC));
   const UniqueFd stop(eventfd(0, EFD_CLOEXEC));
+
+  std::optional<Account> account;
+  if (!options.user.empty()) {
+    SS_ASSIGN_OR_RETURN(account, FindAccount(options.user));
+  }
+  ServerOptions server_options = options.server;
+  SS_ASSIGN_OR_RETURN(ServerSockets sockets, OpenSockets(options, account, &server_options));
+  SS_ASSIGN_OR_RETURN(server_options.service.privileges, LockDown(options, account));
 
   const CgroupResolver cgroups;
   Hub hub(options.hub, &cgroups);
@@ -73,14 +153,18 @@ absl::Status RunDaemon(const DaemonOptions& options) {
   } else {
     SS_RETURN_IF_ERROR(Replay(options, &hub, &replay));
   }
+  const std::string address = sockets.tls.address();
   absl::StatusOr<std::unique_ptr<GrpcServer>> server =
-      GrpcServer::Start(options.server, &hub, controller, [&] {
+      GrpcServer::Start(server_options, std::move(sockets), &hub, controller, [&] {
         const uint64_t one = 1;
         [[maybe_unused]] const ssize_t ignored = write(stop.get(), &one, sizeof(one));
       });
   if (!server.ok()) return server.status();
+  if (!address.empty()) std::fprintf(stderr, "startscoped: listening on %s\n", address.c_str());
   std::fprintf(stderr, "startscoped: ready\n");
-  WaitForStop(signals.get(), stop.get());
+  notifier.Ready("serving; nothing is attached while nobody watches");
+  WaitForStop(signals.get(), stop.get(), capture.get(), &notifier);
+  notifier.Stopping();
   server->reset();
   capture.reset();
   return absl::OkStatus();

@@ -6,11 +6,17 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
+#include "absl/time/time.h"
 #include "daemon/daemon.h"
+#include "daemon/privilege/syscall_filter.h"
 
 namespace {
 
-constexpr char kUnixPrefix[] = "unix://";
+constexpr absl::string_view kUnixPrefix = "unix://";
+constexpr absl::string_view kTcpPrefix = "tcp://";
 
 // Exit codes; startscoped(8) documents them.
 enum ExitCode { kOk = 0, kFailed = 1, kUsage = 2, kNotPermitted = 3, kUnsupportedKernel = 4 };
@@ -33,17 +39,97 @@ int ExitCodeOf(const absl::Status& status) {
 
 bool IsPowerOfTwo(uint64_t value) { return value != 0 && (value & (value - 1)) == 0; }
 
+// Durations on the command line are in seconds.
+CLI::Option* AddSeconds(CLI::App* app, const char* name, absl::Duration* value, const char* help) {
+  return app
+      ->add_option_function<double>(
+          name, [value](double seconds) { *value = absl::Seconds(seconds); }, help)
+      ->check(CLI::Range(0.01, 86400.0))
+      ->type_name("SECONDS")
+      ->default_str(absl::StrCat(absl::ToDoubleSeconds(*value)));
+}
+
+void AddServing(CLI::App* app, startscope::DaemonOptions* options,
+                std::vector<std::string>* listen) {
+  app->add_option("--listen", *listen,
+                  "Where to serve: unix:///path; beside it also tcp://ADDRESS:PORT, with mutual TLS only")
+      ->capture_default_str();
+  app->add_option("--tls-cert", options->tls.certificate,
+                  "The daemon's certificate and chain, PEM (for --listen tcp://)");
+  app->add_option("--tls-key", options->tls.key, "Its key, PEM");
+  app->add_option("--tls-client-ca", options->tls.client_authorities,
+                  "Authorities whose client certificates are accepted, PEM");
+  app->add_option("--tls-admin-name", options->server.service.tls_admin_names,
+                  "A URI or DNS name (without any: the common name) of a client certificate that may "
+                  "read everything; others may read nothing. May be repeated; none by default");
+  app->add_option("--serve-fd", options->serve_fd,
+                  "Serve one connected socket, given as this descriptor, and end with it");
+  app->add_option("--admin-group", options->admin_group,
+                  "Members may see every user's processes; the socket belongs to it")
+      ->capture_default_str();
+}
+
+void AddLimits(CLI::App* app, startscope::DaemonOptions* options) {
+  startscope::ServerOptions& server = options->server;
+  const auto count = [&](const char* name, auto* value, const char* help) {
+    app->add_option(name, *value, help)->check(CLI::Range(1, 1 << 24))->capture_default_str();
+  };
+  count("--max-connections", &server.connections.max_connections, "Unix connections at once");
+  count("--max-connections-per-user", &server.connections.max_connections_per_user,
+        "Those of one user who is neither root nor in the admin group");
+  count("--max-tls-connections", &server.connections.max_tls_connections,
+        "TLS connections at once");
+  count("--max-watches", &server.service.max_subscribers, "Watches at once");
+  count("--max-watches-per-user", &server.service.max_subscribers_per_user,
+        "Those of one user who is neither root nor in the admin group");
+  count("--max-streams", &server.max_streams, "Calls at once on one connection");
+  count("--max-message-bytes", &server.max_message_bytes, "Size of a request");
+  AddSeconds(app, "--handshake-timeout", &server.connections.handshake,
+             "From connecting to the HTTP/2 preface or the end of the TLS handshake");
+  AddSeconds(app, "--idle-timeout", &server.idle, "A connection without a call is closed after this");
+  AddSeconds(app, "--write-timeout", &server.service.write_timeout,
+             "A watch whose client takes nothing for so long is ended");
+}
+
+absl::Status ParseListen(const std::vector<std::string>& listen,
+                         startscope::DaemonOptions* options) {
+  for (const std::string& address : listen) {
+    std::string* target = nullptr;
+    absl::string_view rest = address;
+    if (absl::ConsumePrefix(&rest, kUnixPrefix)) {
+      target = &options->listen_path;
+    } else if (absl::ConsumePrefix(&rest, kTcpPrefix)) {
+      target = &options->listen_tcp;
+    }
+    if (target == nullptr || rest.empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--listen ", address, ": must be unix:///path or tcp://ADDRESS:PORT"));
+    }
+    if (!target->empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--listen ", address, ": only one address of each kind"));
+    }
+    *target = std::string(rest);
+  }
+  return absl::OkStatus();
+}
+
+int Fail(const absl::Status& status) {
+  std::fprintf(stderr, "startscoped: %s\n", std::string(status.message()).c_str());
+  return ExitCodeOf(status);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   startscope::DaemonOptions options;
-  std::string listen = "unix:///run/startscope/startscope.sock";
+  std::vector<std::string> listen = {"unix:///run/startscope/startscope.sock"};
+  std::string seccomp = "errno";
   std::vector<std::string> unwanted;
   CLI::App app("startscoped: traces program starts and serves their breakdowns over gRPC");
   app.set_version_flag("--version", STARTSCOPE_VERSION);
-  app.add_option("--listen", listen, "Unix socket to serve on: unix:///path")->capture_default_str();
-  app.add_option("--serve-fd", options.server.serve_fd,
-                 "Serve one connected socket, given as this descriptor, and end with it");
+  AddServing(&app, &options, &listen);
+  AddLimits(&app, &options);
   app.add_option("--record", options.capture.record_path,
                  "Record all events to this file, which must not exist");
   app.add_option("--replay", options.replay_path,
@@ -62,8 +148,10 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--keep", options.hub.kept_startups, "Finished startups kept for list and show")
       ->capture_default_str();
-  app.add_option("--admin-group", options.server.admin_group,
-                 "Members may see every user's processes; the socket belongs to it")
+  app.add_option("--user", options.user,
+                 "Become this user after the start, keeping the capabilities that tracing needs");
+  app.add_option("--seccomp", seccomp,
+                 "What system calls meet that the daemon has no use for: errno, kill, or off")
       ->capture_default_str();
   app.add_option("--without-probe", unwanted, "Leave this BPF program out (see `status`)");
   try {
@@ -73,14 +161,12 @@ int main(int argc, char** argv) {
   }
   options.capture.bpf.unwanted_programs.insert(unwanted.begin(), unwanted.end());
   options.server.service.version = STARTSCOPE_VERSION;
-  if (options.server.serve_fd < 0) {
-    if (listen.rfind(kUnixPrefix, 0) != 0) {
-      std::fprintf(stderr, "startscoped: --listen %s: must be unix:///path (TCP is not offered)\n",
-                   listen.c_str());
-      return kUsage;
-    }
-    options.server.listen_path = listen.substr(sizeof(kUnixPrefix) - 1);
+  if (options.serve_fd < 0) {
+    if (absl::Status status = ParseListen(listen, &options); !status.ok()) return Fail(status);
   }
+  const absl::StatusOr<startscope::FilterAction> filter = startscope::ParseFilterAction(seccomp);
+  if (!filter.ok()) return Fail(filter.status());
+  options.seccomp = *filter;
   if (!IsPowerOfTwo(options.capture.bpf.ring_bytes) || options.capture.bpf.ring_bytes < 65536 ||
       !IsPowerOfTwo(options.capture.mapping_ring_pages)) {
     std::fprintf(stderr,
@@ -89,8 +175,5 @@ int main(int argc, char** argv) {
     return kUsage;
   }
   const absl::Status status = startscope::RunDaemon(options);
-  if (!status.ok()) {
-    std::fprintf(stderr, "startscoped: %s\n", std::string(status.message()).c_str());
-  }
-  return ExitCodeOf(status);
+  return status.ok() ? kOk : Fail(status);
 }

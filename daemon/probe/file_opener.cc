@@ -19,6 +19,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "daemon/base/errno_status.h"
+#include "daemon/privilege/capabilities.h"
 
 namespace startscope {
 namespace {
@@ -35,6 +36,12 @@ class ScopedFileIdentity {
   }
   ScopedFileIdentity(const ScopedFileIdentity&) = delete;
   ScopedFileIdentity& operator=(const ScopedFileIdentity&) = delete;
+
+  // Neither call reports an error: without CAP_SETUID and CAP_SETGID nothing changes.
+  [[nodiscard]] static bool Is(uint32_t uid, uint32_t gid) {
+    return static_cast<uid_t>(setfsuid(static_cast<uid_t>(-1))) == uid &&
+           static_cast<gid_t>(setfsgid(static_cast<gid_t>(-1))) == gid;
+  }
 
  private:
   const gid_t old_gid_;
@@ -103,11 +110,31 @@ absl::StatusOr<OpenedFile> Checked(absl::StatusOr<OpenedFile> file, const std::s
 absl::StatusOr<OpenedFile> OpenOwn(const std::string& path) { return OpenRegular(path); }
 
 absl::StatusOr<OpenedFile> OpenAsViewer(const FileViewer& viewer, const std::string& path) {
-  const ScopedFileIdentity identity(viewer.uid, viewer.gid);
-  absl::StatusOr<OpenedFile> file = OpenRegular(absl::StrCat("/proc/", viewer.pid, "/root", path));
-  // A viewer that may not be looked into (not dumpable) shares our root in all but rare cases; the
-  // rights are its own either way.
-  if (!file.ok() && absl::IsPermissionDenied(file.status())) return OpenRegular(path);
+  const auto open = [&] {
+    absl::StatusOr<OpenedFile> file =
+        OpenRegular(absl::StrCat("/proc/", viewer.pid, "/root", path));
+    // A viewer that may not be looked into (not dumpable) shares our root in all but rare cases; the
+    // rights are its own either way.
+    if (!file.ok() && absl::IsPermissionDenied(file.status())) return OpenRegular(path);
+    return file;
+  };
+  if (viewer.uid == 0) return open();
+  bool as_viewer = false;
+  absl::StatusOr<OpenedFile> file = [&]() -> absl::StatusOr<OpenedFile> {
+    const ScopedFileIdentity identity(viewer.uid, viewer.gid);
+    as_viewer = ScopedFileIdentity::Is(viewer.uid, viewer.gid);
+    // Only leaving user 0 takes them away by itself.
+    const ScopedFilePermissions permissions;
+    if (!permissions.in_force()) return absl::PermissionDeniedError(path);
+    return open();
+  }();
+  if (as_viewer || file.ok() || !absl::IsPermissionDenied(file.status())) return file;
+  // Without the right to become the viewer, that was what everybody may open.
+  // The viewer's own file, in a home directory for instance. Of any other file the first answer stands,
+  // whether it exists or not.
+  absl::StatusOr<OpenedFile> own = open();
+  struct stat status{};
+  if (own.ok() && fstat(own->fd.get(), &status) == 0 && status.st_uid == viewer.uid) return own;
   return file;
 }
 

@@ -10,14 +10,30 @@
 #include <vector>
 
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "daemon/base/errno_status.h"
+#include "daemon/serve/text_escape.h"
 
 namespace startscope {
+namespace {
 
-void PeerRegistry::Set(int fd, const PeerIdentity& identity) {
+// The kernel's overflow user: owns nothing.
+constexpr uint32_t kNobody = 65534;
+
+}  // namespace
+
+PeerRegistry::Key PeerRegistry::Set(int fd, const PeerIdentity& identity) {
   absl::MutexLock lock(&mutex_);
-  peers_[fd] = identity;
+  const Key key{fd, next_serial_++};
+  peers_[fd] = {identity, key.serial};
+  return key;
+}
+
+void PeerRegistry::Remove(const Key& key) {
+  absl::MutexLock lock(&mutex_);
+  const auto found = peers_.find(key.fd);
+  if (found != peers_.end() && found->second.serial == key.serial) peers_.erase(found);
 }
 
 std::optional<PeerIdentity> PeerRegistry::Find(const std::string& peer) const {
@@ -30,7 +46,7 @@ std::optional<PeerIdentity> PeerRegistry::Find(const std::string& peer) const {
   absl::MutexLock lock(&mutex_);
   const auto found = peers_.find(fd);
   if (found == peers_.end()) return std::nullopt;
-  return found->second;
+  return found->second.identity;
 }
 
 absl::StatusOr<PeerIdentity> ReadPeerIdentity(int fd, std::optional<uint32_t> admin_gid) {
@@ -55,6 +71,24 @@ absl::StatusOr<PeerIdentity> ReadPeerIdentity(int fd, std::optional<uint32_t> ad
     }
   }
   return identity;
+}
+
+absl::StatusOr<PeerIdentity> IdentifyTlsPeer(const std::vector<std::string>& alternative_names,
+                                             const std::vector<std::string>& common_names,
+                                             const std::vector<std::string>& admins) {
+  const std::vector<std::string>& names =
+      alternative_names.empty() ? common_names : alternative_names;
+  for (const std::string& name : names) {
+    if (std::find(admins.begin(), admins.end(), name) == admins.end()) continue;
+    PeerIdentity identity;
+    identity.uid = identity.gid = kNobody;
+    identity.remote = true;
+    identity.privileged = true;
+    return identity;
+  }
+  return absl::PermissionDeniedError(absl::StrCat(
+      "the certificate of ", names.empty() ? "nobody" : EscapeToUtf8(names.front()),
+      " is valid but gives no access here (--tls-admin-name names those that do)"));
 }
 
 }  // namespace startscope

@@ -3,6 +3,8 @@
 
 #include "daemon/serve/startup_service.h"
 
+#include <grpc/grpc_security_constants.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -28,6 +30,15 @@ constexpr absl::Duration kCancelCheck = absl::Milliseconds(10);
 grpc::Status ToGrpc(const absl::Status& status) {
   return {static_cast<grpc::StatusCode>(static_cast<int>(status.code())),
           std::string(status.message())};
+}
+
+void FillPrivileges(const PrivilegeReport& from, v1::PrivilegeStatus* to) {
+  to->set_uid(from.uid);
+  to->set_gid(from.gid);
+  for (const std::string& name : from.capabilities) to->add_capabilities(name);
+  for (const std::string& reason : from.reasons) to->add_reasons(reason);
+  to->set_no_new_privileges(from.no_new_privileges);
+  to->set_seccomp(from.seccomp);
 }
 
 absl::StatusOr<uint64_t> ToNs(const google::protobuf::Duration& duration, const char* field) {
@@ -131,9 +142,10 @@ absl::StatusOr<WatchSpec> ParseRequest(const v1::WatchStartupsRequest& request) 
 // One WatchStartups call: writes messages with a gap-free sequence.
 class StartupServiceImpl::Stream {
  public:
-  Stream(grpc::ServerWriter<v1::WatchStartupsResponse>* writer, const WatchSpec& spec,
-         const v1::WatchStartupsRequest& request, const CgroupResolver* cgroups)
-      : writer_(writer) {
+  Stream(grpc::ServerWriter<v1::WatchStartupsResponse>* writer, grpc_call* call,
+         WriteWatchdog* watchdog, const WatchSpec& spec, const v1::WatchStartupsRequest& request,
+         const CgroupResolver* cgroups)
+      : writer_(writer), call_(call), watchdog_(watchdog) {
     context_.cgroups = cgroups;
     view_.level = spec.level;
     view_.timeline_apart = request.stream_timeline();
@@ -216,10 +228,13 @@ class StartupServiceImpl::Stream {
     response->set_sequence(++sequence_);
     grpc::WriteOptions options;
     if (more) options.set_buffer_hint();
+    const WriteWatchdog::Write write(watchdog_, call_);
     return writer_->Write(*response, options);
   }
 
   grpc::ServerWriter<v1::WatchStartupsResponse>* const writer_;
+  grpc_call* const call_;
+  WriteWatchdog* const watchdog_;
   StartupView view_;
   ProtoContext context_;
   uint64_t sequence_ = 0;
@@ -235,13 +250,64 @@ StartupServiceImpl::StartupServiceImpl(const ServiceOptions& options, Hub* hub,
       controller_(controller),
       peers_(peers),
       cgroups_(cgroups),
-      started_boottime_ns_(BoottimeNs()) {}
+      started_boottime_ns_(BoottimeNs()),
+      watchdog_(options.write_timeout) {}
 
 absl::StatusOr<PeerIdentity> StartupServiceImpl::PeerOf(const grpc::ServerContext& context) const {
+  const std::shared_ptr<const grpc::AuthContext> certificate = context.auth_context();
+  if (certificate && certificate->IsPeerAuthenticated()) {
+    const auto names = [&](const char* property) {
+      std::vector<std::string> found;
+      for (const grpc::string_ref& name : certificate->FindPropertyValues(property)) {
+        found.emplace_back(name.data(), name.size());
+      }
+      return found;
+    };
+    return IdentifyTlsPeer(names(GRPC_X509_SAN_PROPERTY_NAME), names(GRPC_X509_CN_PROPERTY_NAME),
+                           options_.tls_admin_names);
+  }
   const std::optional<PeerIdentity> peer = peers_->Find(context.peer());
   if (!peer) return absl::UnauthenticatedError("the caller's identity is not known");
   return *peer;
 }
+
+absl::Status StartupServiceImpl::TakePlace(const PeerIdentity& peer) {
+  absl::MutexLock lock(&places_mutex_);
+  if (places_ >= options_.max_subscribers) {
+    return absl::ResourceExhaustedError(absl::StrCat("this daemon serves at most ",
+                                                     options_.max_subscribers,
+                                                     " watches at once (--max-watches)"));
+  }
+  int& of_user = places_by_user_[peer.uid];
+  if (!peer.privileged && of_user >= options_.max_subscribers_per_user) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("this daemon serves at most ", options_.max_subscribers_per_user,
+                     " watches of one user at once (--max-watches-per-user)"));
+  }
+  ++of_user;
+  ++places_;
+  return absl::OkStatus();
+}
+
+void StartupServiceImpl::LeavePlace(const PeerIdentity& peer) {
+  absl::MutexLock lock(&places_mutex_);
+  --places_;
+  const auto of_user = places_by_user_.find(peer.uid);
+  if (--of_user->second == 0) places_by_user_.erase(of_user);
+}
+
+// A place among the watches at once, given back at the end of the call.
+class StartupServiceImpl::Place {
+ public:
+  Place(StartupServiceImpl* service, const PeerIdentity& peer) : service_(service), peer_(peer) {}
+  ~Place() { service_->LeavePlace(peer_); }
+  Place(const Place&) = delete;
+  Place& operator=(const Place&) = delete;
+
+ private:
+  StartupServiceImpl* const service_;
+  const PeerIdentity peer_;
+};
 
 grpc::Status StartupServiceImpl::WatchStartups(
     grpc::ServerContext* context, const v1::WatchStartupsRequest* request,
@@ -257,16 +323,14 @@ grpc::Status StartupServiceImpl::WatchStartups(
   spec->filters = filter->ForKernel(*cgroups_);
   if (request->descendants_of_caller()) spec->ancestor_pid = peer->pid;
 
-  struct Place {
-    std::atomic<int>& count;
-    const int now;
-    explicit Place(std::atomic<int>& counter) : count(counter), now(++counter) {}
-    ~Place() { --count; }
-  } const place(subscribers_);
-  if (place.now > options_.max_subscribers) {
-    return ToGrpc(absl::ResourceExhaustedError(
-        absl::StrCat("this daemon serves at most ", options_.max_subscribers, " watches at once")));
+  if (peer->remote && (request->descendants_of_caller() || request->prepare_executables_size() != 0 ||
+                       request->prepare_libraries_size() != 0)) {
+    return ToGrpc(absl::InvalidArgumentError(
+        "descendants_of_caller, prepare_executables, prepare_libraries: not over TLS, where the "
+        "caller is no process of this machine"));
   }
+  if (absl::Status status = TakePlace(*peer); !status.ok()) return ToGrpc(status);
+  const Place place(this, *peer);
 
   absl::StatusOr<ArmedWatch> armed = controller_->Arm(*spec);
   if (!armed.ok()) return ToGrpc(armed.status());
@@ -275,7 +339,7 @@ grpc::Status StartupServiceImpl::WatchStartups(
   const std::shared_ptr<Subscriber> subscriber =
       hub_->Subscribe(armed->mask, *std::move(filter), request->progress());
 
-  Stream stream(writer, *spec, *request, cgroups_);
+  Stream stream(writer, context->c_call(), &watchdog_, *spec, *request, cgroups_);
   bool open = stream.SendArmed(options_.version, *spec, *armed);
   absl::Time last_sent = absl::Now();
   while (open && !context->IsCancelled() && !subscriber->closed()) {
@@ -353,6 +417,8 @@ grpc::Status StartupServiceImpl::GetStatus(grpc::ServerContext* context,
   response->mutable_started()->set_nanos(static_cast<int32_t>(started % 1'000'000'000));
   response->set_subscribers(static_cast<uint32_t>(hub_->subscribers()));
   response->set_startups_kept(hub_->kept());
+  FillPrivileges(options_.privileges, response->mutable_privileges());
+  response->set_watches_cut(watchdog_.cut());
   return grpc::Status::OK;
 }
 

@@ -4,15 +4,20 @@
 #ifndef STARTSCOPE_DAEMON_SERVE_STARTUP_SERVICE_H_
 #define STARTSCOPE_DAEMON_SERVE_STARTUP_SERVICE_H_
 
-#include <atomic>
 #include <string>
+#include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "daemon/privilege/privilege_drop.h"
 #include "daemon/serve/cgroup_resolver.h"
 #include "daemon/serve/hub.h"
 #include "daemon/serve/peer_registry.h"
 #include "daemon/serve/watch_controller.h"
+#include "daemon/serve/write_watchdog.h"
 #include "startscope/v1/startup_service.grpc.pb.h"
 
 namespace startscope {
@@ -20,7 +25,15 @@ namespace startscope {
 struct ServiceOptions {
   std::string version;
   absl::Duration heartbeat = absl::Seconds(5);
+  // Watches at once, and those of one user who is neither root nor in the admin group.
   int max_subscribers = 256;
+  int max_subscribers_per_user = 32;
+  // A watch whose client takes nothing for so long is ended.
+  absl::Duration write_timeout = absl::Seconds(30);
+  // Names in certificates that give access to everything; TLS clients with others get nothing.
+  std::vector<std::string> tls_admin_names;
+  // What the daemon may do, for GetStatus.
+  PrivilegeReport privileges;
 };
 
 // startscope.v1.StartupService. Handlers run on gRPC threads, one for the life of each stream; they
@@ -41,7 +54,11 @@ class StartupServiceImpl final : public v1::StartupService::Service {
 
  private:
   class Stream;
+  class Place;
   absl::StatusOr<PeerIdentity> PeerOf(const grpc::ServerContext& context) const;
+  // Takes a place among the watches at once, or says which limit is reached.
+  absl::Status TakePlace(const PeerIdentity& peer);
+  void LeavePlace(const PeerIdentity& peer);
 
   const ServiceOptions options_;
   Hub* const hub_;
@@ -49,7 +66,10 @@ class StartupServiceImpl final : public v1::StartupService::Service {
   const PeerRegistry* const peers_;
   const CgroupResolver* const cgroups_;
   const uint64_t started_boottime_ns_;
-  std::atomic<int> subscribers_{0};
+  WriteWatchdog watchdog_;
+  absl::Mutex places_mutex_;
+  int places_ ABSL_GUARDED_BY(places_mutex_) = 0;
+  absl::flat_hash_map<uint32_t, int> places_by_user_ ABSL_GUARDED_BY(places_mutex_);
 };
 
 }  // namespace startscope

@@ -20,12 +20,13 @@
 
 namespace startscope {
 
-// Who called, as the kernel says (SO_PEERCRED of the connection).
+// Who called, as the kernel says (SO_PEERCRED of the connection), or a certificate.
 struct PeerIdentity {
   uint32_t pid = 0;
   uint32_t uid = 0;
   uint32_t gid = 0;
   bool privileged = false;  // root, or a member of the admin group: sees every user's processes
+  bool remote = false;  // came over TLS: there is no such process or user here
 };
 
 // Decided in the kernel, at exec. Fields that are set must all match.

@@ -81,7 +81,8 @@ class Daemon:
     def start(self):
         with open(self.log_path, "w") as log:
             self.process = subprocess.Popen(
-                [str(DAEMON), "--listen", self.address, *self.options],
+                # A system call that the daemon should have no use for ends it, and the test.
+                [str(DAEMON), "--listen", self.address, "--seccomp", "kill", *self.options],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         wait_for(lambda: "startscoped: ready" in self.log() or self.process.poll() is not None,
                  "the daemon to be ready")

@@ -124,18 +124,24 @@ class ServeTest : public ::testing::Test {
     char directory[] = "/tmp/serve_test.XXXXXX";
     directory_ = mkdtemp(directory);
     chmod(directory_.c_str(), 0755);
-    options_.listen_path = directory_ + "/sock";
+    path_ = directory_ + "/sock";
     options_.service.version = "1.2.3";
     options_.service.heartbeat = absl::Milliseconds(50);
   }
   ~ServeTest() override {
     server_.reset();
-    unlink(options_.listen_path.c_str());
+    unlink(path_.c_str());
     rmdir(directory_.c_str());
   }
 
   absl::Status StartServer() {
-    auto server = GrpcServer::Start(options_, &hub_, &controller_, nullptr);
+    ServerSockets sockets;
+    absl::StatusOr<ListeningSocket> local =
+        ListeningSocket::OpenUnix(path_, std::nullopt, std::nullopt);
+    if (!local.ok()) return local.status();
+    sockets.local = *std::move(local);
+    auto server =
+        GrpcServer::Start(options_, std::move(sockets), &hub_, &controller_, nullptr);
     if (!server.ok()) return server.status();
     server_ = *std::move(server);
     return absl::OkStatus();
@@ -143,7 +149,7 @@ class ServeTest : public ::testing::Test {
 
   std::unique_ptr<v1::StartupService::Stub> Connect() {
     return v1::StartupService::NewStub(
-        grpc::CreateChannel("unix://" + options_.listen_path, grpc::InsecureChannelCredentials()));
+        grpc::CreateChannel("unix://" + path_, grpc::InsecureChannelCredentials()));
   }
 
   using Reader = grpc::ClientReader<v1::WatchStartupsResponse>;
@@ -156,6 +162,7 @@ class ServeTest : public ::testing::Test {
   }
 
   std::string directory_;
+  std::string path_;
   CgroupResolver cgroups_;
   Hub hub_;
   ScriptedController controller_;
@@ -313,27 +320,27 @@ TEST_F(ServeTest, SocketHasItsModeReplacesAStaleOneAndIsRemoved) {
     const UniqueFd stale(socket(AF_UNIX, SOCK_STREAM, 0));
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
-    options_.listen_path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+    path_.copy(address.sun_path, sizeof(address.sun_path) - 1);
     ASSERT_EQ(bind(stale.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
   }
   ASSERT_TRUE(StartServer().ok());
   struct stat status{};
-  ASSERT_EQ(stat(options_.listen_path.c_str(), &status), 0);
+  ASSERT_EQ(stat(path_.c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0660u);
-  Hub other({}, &cgroups_);
-  const auto second = GrpcServer::Start(options_, &other, &controller_, nullptr);
+  const auto second = ListeningSocket::OpenUnix(path_, std::nullopt, std::nullopt);
   EXPECT_EQ(second.status().code(), absl::StatusCode::kAlreadyExists);
   server_.reset();
-  EXPECT_NE(stat(options_.listen_path.c_str(), &status), 0);
+  EXPECT_NE(stat(path_.c_str(), &status), 0);
 }
 
 TEST_F(ServeTest, ServesOneConnectionAndTellsItsEnd) {
   int ends[2];
   ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-  options_.listen_path.clear();
-  options_.serve_fd = ends[0];
+  ServerSockets sockets;
+  sockets.served.Reset(ends[0]);
   absl::Notification ended;
-  auto server = GrpcServer::Start(options_, &hub_, &controller_, [&] { ended.Notify(); });
+  auto server = GrpcServer::Start(options_, std::move(sockets), &hub_, &controller_,
+                                  [&] { ended.Notify(); });
   ASSERT_TRUE(server.ok());
   fcntl(ends[1], F_SETFL, O_NONBLOCK);
   {
