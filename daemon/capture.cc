@@ -3,6 +3,8 @@
 
 #include "daemon/capture.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <cstring>
 #include <iterator>
@@ -165,6 +167,7 @@ void Capture::OnRecord(const RawRecord& record) {
 void Capture::CoreLoop() {
   const RecordSink sink = [this](const RawRecord& record) { OnRecord(record); };
   bool was_busy = false;
+  pthread_setname_np(pthread_self(), "core");
   while (!stopping_) {
     const int tick = watches_ == 0 ? kUnwatchedTickMs : (was_busy ? kBusyTickMs : kQuietTickMs);
     source_->Wait(tick);
