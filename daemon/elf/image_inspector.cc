@@ -17,6 +17,7 @@
 #include "daemon/elf/link_facts.h"
 #include "daemon/elf/mark_finder.h"
 #include "daemon/elf/runtime_classifier.h"
+#include "daemon/elf/size_views.h"
 #include "daemon/elf/symbol_ladder.h"
 
 namespace startscope {
@@ -68,6 +69,7 @@ void ReadSegments(const ElfFile& file, ImageFacts* facts) {
 // How a 64-bit x86-64 file was linked and what it runs before main. `debug` may be null.
 void DescribeLinking(ElfFile* file, ByteSource* debug, ImageFacts* facts) {
   ReadLinkFacts(file, facts->size_bytes, &facts->link);
+  ReadSizes(file, &facts->link);
   FindInitFunctions(file, facts);
   NameInitFunctions(file, SHT_SYMTAB, SiteRung::kSymtab, facts);
   if (debug != nullptr) {
