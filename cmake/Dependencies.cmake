@@ -38,6 +38,10 @@ startscope_archive_group(deps::grpc ${GRPC_ARCHIVES} ${ABSL_ARCHIVES})
 pkg_check_modules(LIBBPF REQUIRED IMPORTED_TARGET libbpf>=1.1)
 add_library(deps::libbpf ALIAS PkgConfig::LIBBPF)
 
+find_package(LibLZMA REQUIRED)
+add_library(deps::lzma INTERFACE IMPORTED GLOBAL)
+target_link_libraries(deps::lzma INTERFACE LibLZMA::LibLZMA)
+
 find_package(zydis REQUIRED)
 add_library(deps::zydis INTERFACE IMPORTED GLOBAL)
 target_link_libraries(deps::zydis INTERFACE Zydis)

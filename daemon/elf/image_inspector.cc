@@ -8,7 +8,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <string_view>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "daemon/elf/debug_file.h"
@@ -16,6 +18,7 @@
 #include "daemon/elf/init_functions.h"
 #include "daemon/elf/link_facts.h"
 #include "daemon/elf/mark_finder.h"
+#include "daemon/elf/mini_debug.h"
 #include "daemon/elf/runtime_classifier.h"
 #include "daemon/elf/size_views.h"
 #include "daemon/elf/symbol_ladder.h"
@@ -66,18 +69,31 @@ void ReadSegments(const ElfFile& file, ImageFacts* facts) {
   }
 }
 
-// How a 64-bit x86-64 file was linked and what it runs before main. `debug` may be null.
-void DescribeLinking(ElfFile* file, ByteSource* debug, ImageFacts* facts) {
+void NameInitFunctionsBy(ByteSource* table_file, SiteRung rung, ImageFacts* facts) {
+  if (table_file == nullptr) return;
+  ElfFile file(table_file);
+  NameInitFunctions(&file, SHT_SYMTAB, rung, facts);
+}
+
+// How a 64-bit x86-64 file was linked and what it runs before main.
+void DescribeLinking(ElfFile* file, const OtherTables& others, ImageFacts* facts) {
   ReadLinkFacts(file, facts->size_bytes, &facts->link);
   ReadSizes(file, &facts->link);
   FindInitFunctions(file, facts);
   NameInitFunctions(file, SHT_SYMTAB, SiteRung::kSymtab, facts);
-  if (debug != nullptr) {
-    ElfFile debug_file(debug);
-    NameInitFunctions(&debug_file, SHT_SYMTAB, SiteRung::kDebugFile, facts);
-  }
+  NameInitFunctionsBy(others.debug_file, SiteRung::kDebugFile, facts);
+  NameInitFunctionsBy(others.mini_debug, SiteRung::kMiniDebug, facts);
   NameInitFunctions(file, SHT_DYNSYM, SiteRung::kDynsym, facts);
 }
+
+bool HasSymbolTable(const ElfFile& file) {
+  return std::any_of(file.sections().begin(), file.sections().end(),
+                     [](const ElfSection& section) { return section.type == SHT_SYMTAB; });
+}
+
+// A library that runs nothing but what the compiler puts into every one has no names worth
+// unpacking a table for: one word in its array, for frame_dummy.
+bool RunsItsOwn(ElfFile* file) { return file->Dynamic().init_array.bytes > sizeof(uint64_t); }
 
 }  // namespace
 
@@ -106,22 +122,31 @@ ImageFacts InspectImage(ByteSource* source, const InspectOptions& options) {
   facts.needed = dynamic.needed;
   facts.soname = dynamic.soname;
   facts.build_id = file.ReadBuildId();
+  OtherTables others;
+  std::vector<uint8_t> unpacked;
+  std::optional<MemoryByteSource> mini_debug;
+  if (!HasSymbolTable(file)) {
+    others.debug_file = FindDebugFile(&file, options.debug_candidates);
+    if (others.debug_file == nullptr && (!options.is_library || RunsItsOwn(&file))) {
+      unpacked = ReadMiniDebug(&file);
+      if (!unpacked.empty()) others.mini_debug = &mini_debug.emplace(unpacked);
+    }
+  }
   if (options.is_library) {
     facts.kind = ImageKind::kLibrary;
     if (facts.machine == EM_X86_64 && facts.is_64_bit) {
       FindLibraryMarks(&file, &facts);
-      DescribeLinking(&file, FindDebugFile(&file, options.debug_candidates), &facts);
+      DescribeLinking(&file, others, &facts);
     }
     return facts;
   }
-  ByteSource* const debug = FindDebugFile(&file, options.debug_candidates);
-  const SymbolLadder symbols(&file, debug);
+  const SymbolLadder symbols(&file, others);
   facts.has_symtab = symbols.has_symtab();
   facts.debug_file_used = symbols.debug_file_used();
   ClassifyRuntime(&file, dynamic, symbols, options.is_loader_hint, &facts);
   if (facts.machine != EM_X86_64 || !facts.is_64_bit) return facts;
   // Before the marks: a language's own init functions follow those that its file lists.
-  DescribeLinking(&file, debug, &facts);
+  DescribeLinking(&file, others, &facts);
   if (facts.kind == ImageKind::kLoader) {
     FindLoaderMarks(&file, symbols, &facts);
     FindLibraryMarks(&file, &facts);  // musl's loader is its libc

@@ -51,11 +51,14 @@ bool IsLangStart(std::string_view name) {
 
 }  // namespace
 
-SymbolLadder::SymbolLadder(ElfFile* file, ByteSource* debug) {
+SymbolLadder::SymbolLadder(ElfFile* file, const OtherTables& others) {
   has_symtab_ = Collect(file, SHT_SYMTAB, SiteRung::kSymtab);
-  if (!has_symtab_ && debug != nullptr) CollectDebugFile(debug);
+  if (!has_symtab_) {
+    debug_file_used_ = CollectOther(others.debug_file, SiteRung::kDebugFile);
+    CollectOther(others.mini_debug, SiteRung::kMiniDebug);
+    CollectGoFunctions(file);
+  }
   Collect(file, SHT_DYNSYM, SiteRung::kDynsym);
-  if (!has_symtab_) CollectGoFunctions(file);
 }
 
 std::optional<FoundSymbol> SymbolLadder::Find(std::string_view name) const {
@@ -93,9 +96,10 @@ bool SymbolLadder::Collect(ElfFile* file, uint32_t table, SiteRung rung) {
   });
 }
 
-void SymbolLadder::CollectDebugFile(ByteSource* source) {
-  ElfFile debug(source);
-  debug_file_used_ = debug.error().empty() && Collect(&debug, SHT_SYMTAB, SiteRung::kDebugFile);
+bool SymbolLadder::CollectOther(ByteSource* source, SiteRung rung) {
+  if (source == nullptr) return false;
+  ElfFile other(source);
+  return other.error().empty() && Collect(&other, SHT_SYMTAB, rung);
 }
 
 void SymbolLadder::CollectGoFunctions(ElfFile* file) {

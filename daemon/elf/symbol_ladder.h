@@ -23,12 +23,18 @@ struct FoundSymbol {
   std::string name;
 };
 
+// Tables of symbols that a stripped file has elsewhere; null where it has none.
+struct OtherTables {
+  ByteSource* debug_file = nullptr;
+  ByteSource* mini_debug = nullptr;  // .gnu_debugdata, unpacked
+};
+
 // The few symbols that marks are placed by, each from the best table that has it: .symtab, then a
-// separate debug file, then .dynsym; Go's function table where all are stripped.
+// separate debug file, then .gnu_debugdata, then Go's function table, then .dynsym.
 class SymbolLadder {
  public:
-  // `debug` is the file's separate debug file, or null. Reads everything it will ever need.
-  SymbolLadder(ElfFile* file, ByteSource* debug);
+  // Reads everything it will ever need.
+  SymbolLadder(ElfFile* file, const OtherTables& others);
 
   [[nodiscard]] std::optional<FoundSymbol> Find(std::string_view name) const;
   [[nodiscard]] bool has_symtab() const { return has_symtab_; }
@@ -46,7 +52,8 @@ class SymbolLadder {
  private:
   // False when there is no such table.
   bool Collect(ElfFile* file, uint32_t table, SiteRung rung);
-  void CollectDebugFile(ByteSource* source);
+  // False when there is none, or none with symbols.
+  bool CollectOther(ByteSource* source, SiteRung rung);
   void CollectGoFunctions(ElfFile* file);
   void Offer(std::string_view key, const ElfSymbol& symbol, SiteRung rung);
 

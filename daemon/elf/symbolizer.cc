@@ -13,6 +13,7 @@
 #include "daemon/elf/debug_file.h"
 #include "daemon/elf/elf_file.h"
 #include "daemon/elf/go_functions.h"
+#include "daemon/elf/mini_debug.h"
 
 namespace startscope {
 namespace {
@@ -30,9 +31,9 @@ class Lookup {
 
   void Offer(std::string_view name, uint64_t begin, uint64_t size) {
     if (name.empty() || begin == 0 || size == 0) return;
-    auto it = std::lower_bound(
-        wanted_.begin(), wanted_.end(), begin,
-        [](const Wanted& one, uint64_t address) { return one.address < address; });
+    auto it =
+        std::lower_bound(wanted_.begin(), wanted_.end(), begin,
+                         [](const Wanted& one, uint64_t address) { return one.address < address; });
     for (; it != wanted_.end() && it->address - begin < size; ++it) {
       // The smallest that holds it; of aliases the first.
       if (it->size != 0 && it->size <= size) continue;
@@ -71,12 +72,19 @@ bool OfferTable(ElfFile* file, uint32_t table, Lookup* lookup) {
   });
 }
 
-void OfferDebugFile(ElfFile* file, const SymbolizeOptions& options, Lookup* lookup) {
-  if (options.debug_candidates.empty()) return;
+// False when there is none, or none with symbols.
+bool OfferDebugFile(ElfFile* file, const SymbolizeOptions& options, Lookup* lookup) {
   ByteSource* const source = FindDebugFile(file, options.debug_candidates);
-  if (source == nullptr) return;
+  if (source == nullptr) return false;
   ElfFile debug(source);
-  if (debug.error().empty()) OfferTable(&debug, SHT_SYMTAB, lookup);
+  return debug.error().empty() && OfferTable(&debug, SHT_SYMTAB, lookup);
+}
+
+void OfferMiniDebug(ElfFile* file, Lookup* lookup) {
+  const std::vector<uint8_t> unpacked = ReadMiniDebug(file);
+  MemoryByteSource source(unpacked);
+  ElfFile mini(&source);
+  if (mini.error().empty()) OfferTable(&mini, SHT_SYMTAB, lookup);
 }
 
 // The table has starts only: each function ends where the next begins, the last with its segment.
@@ -122,7 +130,9 @@ std::vector<std::string> FindFunctions(int fd, const std::vector<uint64_t>& file
     }
   }
   Lookup lookup(std::move(addresses));
-  if (!OfferTable(&file, SHT_SYMTAB, &lookup)) OfferDebugFile(&file, options, &lookup);
+  if (!OfferTable(&file, SHT_SYMTAB, &lookup) && !OfferDebugFile(&file, options, &lookup)) {
+    OfferMiniDebug(&file, &lookup);
+  }
   if (!lookup.complete()) OfferTable(&file, SHT_DYNSYM, &lookup);
   if (!lookup.complete()) OfferGoFunctions(&file, &lookup);
   return lookup.Take();
