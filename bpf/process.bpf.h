@@ -167,25 +167,41 @@ int BPF_PROG(on_begin_new_exec, struct linux_binprm *bprm) {
 #define AT_SYSINFO_EHDR_KEY 33
 #define AUXV_PAIRS 24
 
+static __always_inline void take_auxv_pair(__u64 key, __u64 value, struct ss_exec_event *event) {
+  switch (key) {
+    case AT_PHDR_KEY:
+      event->at_phdr = value;
+      break;
+    case AT_BASE_KEY:
+      event->at_base = value;
+      break;
+    case AT_ENTRY_KEY:
+      event->at_entry = value;
+      break;
+    case AT_SYSINFO_EHDR_KEY:
+      event->vdso_start = value;
+      break;
+  }
+}
+
 static __always_inline void read_auxv(struct mm_struct *mm, struct ss_exec_event *event) {
+  const char *auxv = (const char *)mm + bpf_core_field_offset(mm->saved_auxv);
+  __u64 first = 0;
+  bpf_probe_read_kernel(&first, sizeof(first), auxv);
+  /* A 32-bit program's pairs are 32-bit words (fs/compat_binfmt_elf.c): the first one's value, never 0,
+   * then stands in the upper half of what would be the first key. */
+  const bool narrow = first >> 32;
   for (int i = 0; i < AUXV_PAIRS; i++) {
-    unsigned long pair[2] = {};
-    bpf_core_read(pair, sizeof(pair), &mm->saved_auxv[2 * i]);
-    switch (pair[0]) {
-      case AT_NULL_KEY:
-        return;
-      case AT_PHDR_KEY:
-        event->at_phdr = pair[1];
-        break;
-      case AT_BASE_KEY:
-        event->at_base = pair[1];
-        break;
-      case AT_ENTRY_KEY:
-        event->at_entry = pair[1];
-        break;
-      case AT_SYSINFO_EHDR_KEY:
-        event->vdso_start = pair[1];
-        break;
+    if (narrow) {
+      __u32 pair[2] = {};
+      bpf_probe_read_kernel(pair, sizeof(pair), auxv + sizeof(pair) * i);
+      if (pair[0] == AT_NULL_KEY) return;
+      take_auxv_pair(pair[0], pair[1], event);
+    } else {
+      __u64 pair[2] = {};
+      bpf_probe_read_kernel(pair, sizeof(pair), auxv + sizeof(pair) * i);
+      if (pair[0] == AT_NULL_KEY) return;
+      take_auxv_pair(pair[0], pair[1], event);
     }
   }
 }

@@ -8,10 +8,13 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <cstring>
+#include <iterator>
 #include <optional>
+#include <string_view>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -129,6 +132,27 @@ std::variant<ResolvedCommand, Failure> ResolveCommand(const std::string& name,
     return RefusedFile(path, error_number);
   }
   return ResolvedCommand{.exec_path = path, .images = ImagesOf(path, search_path)};
+}
+
+std::optional<std::string> ProgramForLoader(const std::vector<std::string>& command) {
+  // Options that take the next word as their value (glibc elf/rtld.c, musl ldso/dynlink.c).
+  constexpr std::string_view kWithValue[] = {
+      "--library-path", "--inhibit-rpath", "--preload", "--audit", "--argv0",
+      "--glibc-hwcaps-prepend", "--glibc-hwcaps-mask"};
+  if (command.empty()) return std::nullopt;
+  const std::string name = command[0].substr(command[0].rfind('/') + 1);
+  if (name.rfind("ld-", 0) != 0 && name.rfind("ld.so", 0) != 0 && name.rfind("ld64.so", 0) != 0) {
+    return std::nullopt;
+  }
+  size_t at = 1;
+  while (at < command.size() && command[at].rfind("--", 0) == 0) {
+    const bool takes_next = std::find(std::begin(kWithValue), std::end(kWithValue), command[at]) !=
+                            std::end(kWithValue);
+    at += takes_next ? 2 : 1;
+    if (command[at - 1] == "--") break;
+  }
+  if (at >= command.size() || command[at].find('/') == std::string::npos) return std::nullopt;
+  return Absolute(command[at]);
 }
 
 Failure ExecFailure(const std::string& exec_path, int error_number) {

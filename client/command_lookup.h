@@ -4,6 +4,7 @@
 #ifndef STARTSCOPE_CLIENT_COMMAND_LOOKUP_H_
 #define STARTSCOPE_CLIENT_COMMAND_LOOKUP_H_
 
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -25,6 +26,10 @@ struct ResolvedCommand {
 // kExitCommandNotFound or kExitNotExecutable, the cause and the remedy.
 [[nodiscard]] std::variant<ResolvedCommand, Failure> ResolveCommand(const std::string& name,
                                                                     const std::string& search_path);
+
+// The absolute path of the program that a loader (ld.so, ld-musl) is given to run; nothing if `command` is
+// no such call, or its program is looked for among the libraries.
+[[nodiscard]] std::optional<std::string> ProgramForLoader(const std::vector<std::string>& command);
 
 // The failure that an execve of `exec_path` which returned `error_number` means to the user.
 [[nodiscard]] Failure ExecFailure(const std::string& exec_path, int error_number);

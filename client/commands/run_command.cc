@@ -419,6 +419,9 @@ int RunCommand(const RunOptions& options) {
     PrintError(std::string(failure->status.message()));
     return failure->exit_code;
   }
+  if (const auto program = ProgramForLoader(options.command)) {
+    std::get<ResolvedCommand>(resolved).images.push_back(*program);
+  }
   OutputSink out = OutputSink::ForDescriptor(
       options.common.format == Format::kJson ? STDOUT_FILENO : STDERR_FILENO);
   if (!options.output_file.empty()) {

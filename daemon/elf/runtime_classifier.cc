@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <initializer_list>
 #include <string_view>
 #include <vector>
 
@@ -39,23 +40,30 @@ std::string VersionAfter(const std::vector<uint8_t>& bytes, std::string_view mar
   return version;
 }
 
-// musl's start stub (crt/x86_64 _start): xor %rbp,%rbp; mov %rsp,%rdi; lea _DYNAMIC(%rip),%rsi;
+bool BeginsWith(const std::vector<uint8_t>& code, size_t at, std::initializer_list<uint8_t> bytes) {
+  return code.size() >= at + bytes.size() &&
+         std::equal(bytes.begin(), bytes.end(), code.begin() + static_cast<std::ptrdiff_t>(at));
+}
+
+// musl's start stub (arch/x86_64/crt_arch.h): xor %rbp,%rbp; mov %rsp,%rdi; lea _DYNAMIC(%rip),%rsi;
 // and $-16,%rsp; call. In a static non-PIE link the lea may have become a mov of an immediate.
-bool IsMuslStart(const std::vector<uint8_t>& code) {
-  constexpr uint8_t kPrologue[] = {0x48, 0x31, 0xed, 0x48, 0x89, 0xe7};
+// arch/i386: xor %ebp,%ebp; mov %esp,%eax; and $-16,%esp; push %eax; push %eax.
+bool IsMuslStart(const std::vector<uint8_t>& code, bool is_64_bit) {
+  if (!is_64_bit) {
+    return BeginsWith(code, 0, {0x31, 0xed, 0x89, 0xe0, 0x83, 0xe4, 0xf0, 0x50, 0x50});
+  }
   constexpr uint8_t kAlign[] = {0x48, 0x83, 0xe4, 0xf0, 0xe8};
-  if (code.size() < 24 || std::memcmp(code.data(), kPrologue, sizeof(kPrologue)) != 0) return false;
+  if (code.size() < 24 || !BeginsWith(code, 0, {0x48, 0x31, 0xed, 0x48, 0x89, 0xe7})) return false;
   const auto end = code.begin() + 24;
   return std::search(code.begin(), end, std::begin(kAlign), std::end(kAlign)) != end;
 }
 
 // glibc's start stub (sysdeps/x86_64/start.S), with or without endbr64: xor %ebp,%ebp;
-// mov %rdx,%r9; pop %rsi.
-bool IsGlibcStart(const std::vector<uint8_t>& code) {
-  constexpr uint8_t kStub[] = {0x31, 0xed, 0x49, 0x89, 0xd1, 0x5e};
-  const size_t skip = code.size() > 4 && code[0] == 0xf3 && code[1] == 0x0f ? 4 : 0;
-  return code.size() >= skip + sizeof(kStub) &&
-         std::memcmp(code.data() + skip, kStub, sizeof(kStub)) == 0;
+// mov %rdx,%r9; pop %rsi. sysdeps/i386/start.S: xor %ebp,%ebp; pop %esi; mov %esp,%ecx; and $-16,%esp.
+bool IsGlibcStart(const std::vector<uint8_t>& code, bool is_64_bit) {
+  const size_t skip = BeginsWith(code, 0, {0xf3, 0x0f, 0x1e}) ? 4 : 0;
+  if (!is_64_bit) return BeginsWith(code, skip, {0x31, 0xed, 0x5e, 0x89, 0xe1, 0x83, 0xe4, 0xf0});
+  return BeginsWith(code, skip, {0x31, 0xed, 0x49, 0x89, 0xd1, 0x5e});
 }
 
 void ClassifyKindAndLinkage(const ElfDynamic& dynamic, const SymbolLadder& symbols,
@@ -128,6 +136,7 @@ std::string ClassifyLibc(ElfFile* file, const SymbolLadder& symbols, ImageFacts*
       facts->libc = Libc::kMusl;
     } else if (named.find("ld-linux") != std::string::npos ||
                named.find("ld64.so") != std::string::npos ||
+               named.find("/ld-2.") != std::string::npos ||  // until 2.33
                facts->soname.rfind("ld-linux", 0) == 0) {
       facts->libc = Libc::kGlibc;
     } else {
@@ -140,17 +149,18 @@ std::string ClassifyLibc(ElfFile* file, const SymbolLadder& symbols, ImageFacts*
     facts->libc = Libc::kGlibc;
     return absl::StrCat("glibc: section ", section);
   }
-  if (IsMuslStart(entry)) {
+  const bool is_x86 = facts->machine == (facts->is_64_bit ? EM_X86_64 : EM_386);
+  if (is_x86 && IsMuslStart(entry, facts->is_64_bit)) {
     facts->libc = Libc::kMusl;
     return "musl: its start code";
   }
-  if (IsGlibcStart(entry)) {
+  if (is_x86 && IsGlibcStart(entry, facts->is_64_bit)) {
     facts->libc = Libc::kGlibc;
     return "glibc: its start code";
   }
-  if (facts->machine != EM_X86_64 || !facts->is_64_bit) {
+  if (!is_x86 || !facts->is_64_bit) {
     facts->libc = Libc::kUnknown;
-    return "libc: this machine's start code is not known";
+    return "libc: this program's start code is not known";
   }
   facts->libc = Libc::kNone;
   return "no libc: no loader, no libc's sections or start code";
@@ -174,7 +184,10 @@ void ClassifyRuntime(ElfFile* file, const ElfDynamic& dynamic, const SymbolLadde
   const bool carries_version =
       facts->kind == ImageKind::kLoader || facts->linkage != Linkage::kDynamic;
   if (facts->libc == Libc::kGlibc && carries_version) {
-    facts->libc_version = VersionAfter(SectionBytes(file, ".rodata"), "release version ");
+    // Sections of 32-bit files are not read; the text stands where it stands.
+    const std::vector<uint8_t> constants =
+        facts->is_64_bit ? SectionBytes(file, ".rodata") : file->ReadAt(0, kMaxScannedBytes);
+    facts->libc_version = VersionAfter(constants, "release version ");
     if (facts->libc_version.empty() && facts->kind == ImageKind::kLoader) {
       // Loaders before 2.33 say it in their file's name only: ld-2.31.so.
       facts->libc_version = VersionAfter({facts->path.begin(), facts->path.end()}, "/ld-");

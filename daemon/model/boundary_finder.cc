@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "daemon/model/invoked_loader.h"
 #include "daemon/model/mark_names.h"
 
 namespace startscope {
@@ -42,6 +43,8 @@ BoundaryFinder::BoundaryFinder(const Evidence& evidence, const StartupImages& im
                                bool ignore_marks)
     : evidence_(evidence), images_(images), ignore_marks_(ignore_marks) {
   executable_ = evidence.exec.executable;
+  entry_address_ = EntryAddress(
+      evidence, images.executable != nullptr ? images.executable->facts.get() : nullptr);
   const uint64_t headers =
       evidence.exec.at_phdr != 0 ? evidence.exec.at_phdr : evidence.exec.at_entry;
   for (const auto& mapping : evidence.mappings) {
@@ -198,12 +201,12 @@ std::optional<Boundary> BoundaryFinder::Entry() const {
   std::optional<Boundary> in_text;
   for (const auto& fault : evidence_.faults) {
     if (!fault.value.instruction_fetch || EntryTime(fault) < not_before) continue;
-    if (fault.value.address == evidence_.exec.at_entry) {
+    if (fault.value.address == entry_address_) {
       return Earlier(mark, Boundary{EntryTime(fault), BoundarySource::kFirstFault, std::nullopt});
     }
     // Constructors and IFUNC resolvers of the executable run before its entry point, so this alone
     // is a guess.
-    if (!in_text && fault.value.address / kPageBytes == evidence_.exec.at_entry / kPageBytes) {
+    if (!in_text && fault.value.address / kPageBytes == entry_address_ / kPageBytes) {
       in_text = Boundary{EntryTime(fault), BoundarySource::kInferred, std::nullopt};
     }
   }
@@ -211,10 +214,14 @@ std::optional<Boundary> BoundaryFinder::Entry() const {
 }
 
 uint64_t BoundaryFinder::RunTimeAddress(uint64_t link_time) const {
-  return evidence_.exec.at_entry - images_.executable->facts->entry_address + link_time;
+  return entry_address_ - images_.executable->facts->entry_address + link_time;
 }
 
 std::optional<Boundary> BoundaryFinder::InferMain() const {
+  // A loader has no main; that of the program it was given is not known yet.
+  if (images_.executable != nullptr && images_.executable->facts->kind == ImageKind::kLoader) {
+    return std::nullopt;
+  }
   const std::optional<Boundary> entry = Entry();
   if (!entry) return std::nullopt;
   const uint64_t main_address =
@@ -229,7 +236,7 @@ std::optional<Boundary> BoundaryFinder::InferMain() const {
       return Boundary{EntryTime(fault), source, std::nullopt};
     }
     const bool faults_apart =
-        at / kFaultAroundBytes != evidence_.exec.at_entry / kFaultAroundBytes;
+        at / kFaultAroundBytes != entry_address_ / kFaultAroundBytes;
     if (faults_apart) return std::nullopt;  // it will fault when it is reached
   }
   // Of a program that glibc is linked into, hundreds of microseconds lie between the two: its whole

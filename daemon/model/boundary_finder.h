@@ -59,6 +59,7 @@ class BoundaryFinder {
   const Evidence& evidence_;
   const StartupImages images_;
   const bool ignore_marks_;
+  uint64_t entry_address_ = 0;
   FileId executable_;
   FileId loader_;
   std::string loader_path_;

@@ -68,6 +68,8 @@ struct Evidence {
   // Records of the whole machine that were lost while this startup was open, by stage.
   std::map<LossStage, uint64_t> lost;
   bool first_exec = true;  // no earlier exec of this process was seen
+  // What was executed is a program interpreter; `exec` tells of the program that it was given.
+  bool loader_invoked = false;
 
   // Puts a record in its list, in order of time. False: its kind has no list here. With `full` it is
   // counted as not kept whatever the limits say.

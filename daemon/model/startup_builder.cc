@@ -35,12 +35,20 @@ RuntimeInfo RuntimeOf(const Evidence& evidence, const StartupImages& images) {
     if (runtime.libc_version.empty() && images.loader != nullptr) {
       runtime.libc_version = images.loader->facts->libc_version;
     }
+    if (evidence.loader_invoked) absl::StrAppend(&runtime.evidence, "; its loader was executed");
     if (runtime.linkage != Linkage::kUnspecified) return runtime;
   }
   // The file could not be read (yet): the kernel's own words must do.
   runtime.linkage = evidence.exec.at_base != 0 ? Linkage::kDynamic : Linkage::kStatic;
-  runtime.libc = images.loader != nullptr ? images.loader->facts->libc : Libc::kUnknown;
+  const bool is_loader = runtime.linkage == Linkage::kStatic && images.executable != nullptr &&
+                         images.executable->facts->kind == ImageKind::kLoader;
+  const KnownImage* loader = is_loader ? images.executable : images.loader;
+  runtime.libc = loader != nullptr ? loader->facts->libc : Libc::kUnknown;
   runtime.language = Language::kUnknown;
+  if (is_loader) {
+    runtime.evidence = "a loader was executed and mapped no program";
+    return runtime;
+  }
   runtime.evidence = absl::StrCat(
       "auxiliary vector: ", evidence.exec.at_base != 0 ? "has" : "has no", " loader address");
   return runtime;
@@ -381,6 +389,15 @@ Startup BuildStartup(const Evidence& evidence, const StartupImages& images, cons
   if (!exact && !cut.main && ended_itself) {
     Degrade(&startup, DegradationKind::kMainNotObserved,
             "main of this program shows in no fault of its own; the phase before it includes it");
+  }
+  // Where main was marked and not reached, it did not run.
+  if (exact && !cut.main && ended_itself && known && !MainWasMarked(images.executable, begin)) {
+    Degrade(&startup, DegradationKind::kMainNotObserved,
+            images.executable->facts->is_64_bit
+                ? "main was not marked in this start and shows in no fault of its own; the phase before "
+                  "it includes it"
+                : "a 32-bit program has no marks, and its main shows in no fault of its own; the phase "
+                  "before it includes it");
   }
   const bool past_entry = cut.main.has_value();
   if (exact && main_inferred && past_entry) {

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "daemon/model/boundary_finder.h"
+#include "daemon/model/invoked_loader.h"
 #include "daemon/model/startup_builder.h"
 
 namespace startscope {
@@ -232,6 +233,7 @@ void StartupModel::OnMapping(const Event& event, const MappingEvent& mapping) {
   }
   KeepRecord(open, event);
   if (!open->loader_requested) RequestImages(open);
+  FollowInvokedLoader(open);
   RequestLibrary(*open, mapping);
 }
 
@@ -364,6 +366,19 @@ void StartupModel::RequestImages(Open* open) {
   }
 }
 
+void StartupModel::FollowInvokedLoader(Open* open) {
+  Evidence& evidence = open->evidence;
+  if (evidence.exec.at_base != 0 || open->late) return;
+  const FileId executed = evidence.exec.executable;
+  const auto known = images_.find(executed);
+  if (known == images_.end() || !TakeInvokedProgram(*known->second.facts, &evidence)) return;
+  open->loader = executed;
+  open->loader_path = known->second.facts->path;
+  open->loader_requested = true;
+  open->executable_requested = false;
+  RequestImages(open);
+}
+
 void StartupModel::RequestImage(const Open& open, ProbeRequest request) {
   const auto known = images_.find(request.file);
   if (known != images_.end()) {
@@ -422,6 +437,9 @@ void StartupModel::OnImage(const ImageEvent& image) {
     }
     images_[file] = {image.image, image.facts, image.attached_marks, image.attached_boottime_ns,
                      image.attach_error};
+    for (const auto& [pid, open] : open_) {
+      if (open->evidence.exec.executable == file) FollowInvokedLoader(open.get());
+    }
     // A start that waited for these facts may now be concluded.
     std::vector<uint32_t> waiting;
     for (const auto& [pid, open] : open_) {
@@ -635,6 +653,7 @@ bool StartupModel::Proceed(Finishing* finishing, bool at_once, bool held) {
   if (finishing->startup == nullptr) {
     if (!at_once && !finishing->facts_awaited.empty()) return false;
     Open& open = *finishing->open;
+    FollowInvokedLoader(&open);  // it may have turned out only now that a loader was executed
     finishing->startup = std::make_shared<Startup>(
         BuildStartup(open.evidence, ImagesOf(open), finishing->end, OptionsOf(open)));
     kept_records_ -= std::min(kept_records_, open.evidence.size());

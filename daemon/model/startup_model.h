@@ -137,6 +137,8 @@ class StartupModel {
   void Adopt(uint32_t pid, uint64_t since_ns, Evidence* evidence);
   void TakeTerms(Open* open) const;
   void RequestImages(Open* open);
+  // Where a loader was executed, looks for the program that it was given.
+  void FollowInvokedLoader(Open* open);
   void RequestImage(const Open& open, ProbeRequest request);
   // Ends a startup at main when nothing but inference can show it and the evidence is there.
   void TryInferMain(OpenMap::iterator it);

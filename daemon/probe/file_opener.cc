@@ -12,7 +12,9 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
+#include <climits>
 #include <cstdio>
 #include <fstream>
 #include <optional>
@@ -70,6 +72,15 @@ std::optional<FileId> IdAsMapped(int fd) {
   return id;
 }
 
+std::string NameOf(int fd) {
+  std::array<char, PATH_MAX> target;
+  const std::string link = absl::StrCat("/proc/self/fd/", fd);
+  const ssize_t length = readlink(link.c_str(), target.data(), target.size());
+  if (length <= 0 || static_cast<size_t>(length) == target.size()) return {};
+  const std::string path(target.data(), static_cast<size_t>(length));
+  return path.substr(path.rfind('/') + 1);
+}
+
 // Looks at what an O_PATH descriptor names and, if it is a regular file, opens it for reading.
 absl::StatusOr<OpenedFile> Reopen(const UniqueFd& handle, const std::string& path) {
   struct stat status{};
@@ -83,6 +94,7 @@ absl::StatusOr<OpenedFile> Reopen(const UniqueFd& handle, const std::string& pat
   if (!file.fd.valid()) {
     return ErrnoStatus(errno, path, "it cannot be read, so its marks are unknown");
   }
+  file.name = NameOf(file.fd.get());
   file.id = IdAsMapped(file.fd.get())
                 .value_or(FileId{major(status.st_dev), minor(status.st_dev), status.st_ino});
   return file;

@@ -20,6 +20,8 @@ struct OpenedFile {
   UniqueFd fd;
   // As the kernel tells of mappings of this file, which is not what stat() says on overlay and btrfs.
   FileId id;
+  // The last component of its path, links followed; empty where that is not known.
+  std::string name;
 };
 
 // Whose rights a path is opened with, and whose view of the file system it is meant in.

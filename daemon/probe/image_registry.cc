@@ -221,6 +221,10 @@ const ImageRegistry::Image& ImageRegistry::Admit(OpenedFile file, const std::str
   auto image = std::make_unique<Image>();
   InspectOptions inspect;
   inspect.path_label = path;
+  if (role == Role::kLoader && !file.name.empty()) {
+    // What loaders are called by is a link; the file's own name may tell the version.
+    inspect.path_label = absl::StrCat(path.substr(0, path.rfind('/') + 1), file.name);
+  }
   inspect.is_loader_hint = role == Role::kLoader;
   inspect.is_library = role == Role::kLibrary;
   DebugCandidates debug(file.fd.get(), path);

@@ -54,6 +54,22 @@ TEST_F(CommandLookup, NamesWithoutASlashAreSearchedInOrder) {
   EXPECT_THAT(found.images, ElementsAre(first));
 }
 
+TEST_F(CommandLookup, ALoadersProgramIsItsFirstArgumentThatIsNoOption) {
+  EXPECT_EQ(ProgramForLoader({"/lib64/ld-linux-x86-64.so.2", "/bin/ls", "/tmp"}), "/bin/ls");
+  EXPECT_EQ(ProgramForLoader({"ld.so", "--library-path", "/lib", "--inhibit-cache", "/bin/ls"}),
+            "/bin/ls");
+  EXPECT_EQ(ProgramForLoader({"ld-musl-x86_64.so.1", "--preload=/lib/a.so", "--", "/bin/ls"}),
+            "/bin/ls");
+}
+
+TEST_F(CommandLookup, OnlyALoaderHasAProgramToRun) {
+  EXPECT_EQ(ProgramForLoader({"/bin/ls", "/tmp"}), std::nullopt);
+  EXPECT_EQ(ProgramForLoader({"/lib64/ld-linux-x86-64.so.2", "--help"}), std::nullopt);
+  EXPECT_EQ(ProgramForLoader({"/lib64/ld-linux-x86-64.so.2", "--argv0"}), std::nullopt);
+  EXPECT_EQ(ProgramForLoader({"/lib64/ld-linux-x86-64.so.2", "found-by-the-loader"}), std::nullopt);
+  EXPECT_EQ(ProgramForLoader({}), std::nullopt);
+}
+
 TEST_F(CommandLookup, AFileThatMayNotBeExecutedIsPassedOver) {
   Make("a/tool", "\177ELF", 0644);
   const std::string second = Make("b/tool", "\177ELF", 0755);
