@@ -272,6 +272,8 @@ struct ss_rule {
   char comm[SS_COMM_LEN];
 };
 #define SS_RULE_MAX 64
+/* Control groups of whose processes nothing is recorded. */
+#define SS_NEVER_CGROUPS 16
 
 /* A file by device and inode: key of the map of executables that the daemon knows already. */
 struct ss_file_key {

@@ -89,6 +89,16 @@ static long match_one_comm(__u32 slot, struct comm_context *context) {
   return 0;
 }
 
+/* Whether the current task is in a control group that is to be left alone, or below one. */
+static __always_inline bool in_never_cgroup(void) {
+  for (int i = 0; i < SS_NEVER_CGROUPS; i++) {
+    const __u64 id = never_cgroup_ids[i];
+    if (!id) break;
+    if (bpf_get_current_ancestor_cgroup_id(never_cgroup_levels[i]) == id) return true;
+  }
+  return false;
+}
+
 static __always_inline void read_identity(struct task_struct *task, struct linux_binprm *bprm,
                                           struct exec_identity *identity) {
   struct inode *inode = BPF_CORE_READ(bprm, file, f_inode);
@@ -108,7 +118,7 @@ static __always_inline struct task_state *begin_exec(struct task_struct *task,
   const __u64 now = bpf_ktime_get_boot_ns();
   read_identity(task, bprm, &identity);
   struct match_context context = {.identity = &identity, .wanted = &wanted};
-  bpf_loop(rule_slots, match_one_rule, &context, 0);
+  if (!in_never_cgroup()) bpf_loop(rule_slots, match_one_rule, &context, 0);
 
   /* An image that was still followed ends here, whoever executes over it. */
   struct task_struct *leader = task->group_leader;

@@ -115,6 +115,10 @@ struct {
 volatile __u32 rule_slots;
 /* Written by the daemon: rules with SS_RULE_ANCESTOR are enabled. */
 volatile __u32 ancestor_rule_slots;
+
+/* Control groups to leave alone, each with its depth below the root; id 0 ends the list. */
+volatile __u64 never_cgroup_ids[SS_NEVER_CGROUPS];
+volatile __u32 never_cgroup_levels[SS_NEVER_CGROUPS];
 /* Written by the programs: processes being followed. Read by the daemon to pace its polling. */
 volatile __s64 tracked_processes;
 /* Written by the daemon whenever it has detached everything: states of an earlier generation are

@@ -117,7 +117,7 @@ Capture::~Capture() {
   if (!core_.joinable()) return;
   {
     absl::MutexLock lock(&arm_mutex_);
-    for (Slot& slot : slots_) slot.taken = false;
+    for (Slot& slot : slots_) slot.watches = 0;
     UpdateProbes().IgnoreError();
   }
   images_.reset();
@@ -193,21 +193,52 @@ void Capture::StopTracking(uint32_t pid, uint64_t start_boottime_ns) {
   object_->StopFollowing(pid, start_boottime_ns);
 }
 
-absl::StatusOr<std::vector<int>> Capture::TakeSlots(size_t count) {
-  std::vector<int> taken;
-  // Round robin, so that a slot rests before it means another watch.
-  for (size_t i = 0; i < slots_.size() && taken.size() < count; ++i) {
-    const int slot = (next_slot_ + static_cast<int>(i)) % static_cast<int>(slots_.size());
-    if (!slots_[slot].taken) taken.push_back(slot);
+absl::StatusOr<Capture::TakenSlots> Capture::TakeSlots(const std::vector<KernelFilter>& filters,
+                                                       std::optional<uint32_t> ancestor,
+                                                       const WatchTerms& terms) {
+  TakenSlots taken;
+  std::vector<KernelFilter> unmatched;
+  for (const KernelFilter& filter : filters) {
+    const auto same = std::find_if(slots_.begin(), slots_.end(), [&](const Slot& slot) {
+      return slot.watches != 0 && slot.terms == terms && slot.filter == filter &&
+             slot.ancestor == ancestor;
+    });
+    if (same == slots_.end()) {
+      unmatched.push_back(filter);
+      continue;
+    }
+    const int slot = static_cast<int>(same - slots_.begin());
+    if (std::find(taken.all.begin(), taken.all.end(), slot) == taken.all.end()) {
+      taken.all.push_back(slot);
+    }
   }
-  if (taken.size() < count) {
+  // Round robin, so that a slot rests before it means another watch.
+  for (size_t i = 0; i < slots_.size() && taken.fresh.size() < unmatched.size(); ++i) {
+    const int slot = (next_slot_ + static_cast<int>(i)) % static_cast<int>(slots_.size());
+    if (slots_[slot].watches == 0) taken.fresh.push_back(slot);
+  }
+  if (taken.fresh.size() < unmatched.size()) {
     return absl::ResourceExhaustedError(
         absl::StrCat("all ", slots_.size(), " filter rules are in use; end another watch, or ask "
                      "with fewer filter values"));
   }
-  for (const int slot : taken) slots_[slot].taken = true;
-  next_slot_ = (taken.back() + 1) % static_cast<int>(slots_.size());
+  for (size_t i = 0; i < unmatched.size(); ++i) {
+    slots_[taken.fresh[i]] = {0, terms, unmatched[i], ancestor};
+    taken.all.push_back(taken.fresh[i]);
+  }
+  for (const int slot : taken.all) ++slots_[slot].watches;
+  if (!taken.fresh.empty()) next_slot_ = (taken.fresh.back() + 1) % static_cast<int>(slots_.size());
   return taken;
+}
+
+void Capture::ExcludeCgroups() {
+  std::vector<BpfObject::CgroupPlace> places;
+  for (const std::string& path : options_.images.never_probe.cgroups()) {
+    const std::optional<uint64_t> id = cgroups_.IdOf(path);
+    if (!id) continue;
+    places.push_back({*id, static_cast<uint32_t>(std::count(path.begin(), path.end(), '/'))});
+  }
+  object_->SetNeverCgroups(places);
 }
 
 absl::Status Capture::UpdateProbes() {
@@ -215,7 +246,7 @@ absl::Status Capture::UpdateProbes() {
   ImageRegistry::WantedMarks marks;
   int watches = 0;
   for (const Slot& slot : slots_) {
-    if (!slot.taken) continue;
+    if (slot.watches == 0) continue;
     ++watches;
     needs.process = true;
     needs.fault_entries = true;
@@ -249,7 +280,7 @@ absl::Status Capture::AttachFor(const WatchSpec& spec, std::vector<Degradation>*
     const bool everything = spec.prepare_executables.empty();
     ImageRegistry::WantedMarks marks;
     for (const Slot& slot : slots_) {
-      if (!slot.taken || slot.terms.precision != Precision::kExact) continue;
+      if (slot.watches == 0 || slot.terms.precision != Precision::kExact) continue;
       marks.startup = true;
       marks.dlopen |= slot.terms.loader_events;
     }
@@ -283,24 +314,25 @@ absl::StatusOr<ArmedWatch> Capture::Arm(const WatchSpec& spec) {
   absl::MutexLock lock(&arm_mutex_);
   std::vector<KernelFilter> filters = spec.filters;
   if (filters.empty()) filters.emplace_back();
-  SS_ASSIGN_OR_RETURN(const std::vector<int> slots, TakeSlots(filters.size()));
   WatchTerms terms = spec.terms();
   terms.pages_read_known = object_->program("on_page_cached") != nullptr;
   terms.windows_known = object_->program("on_fault_around") != nullptr;
+  SS_ASSIGN_OR_RETURN(const TakenSlots slots, TakeSlots(filters, spec.ancestor_pid, terms));
+  ExcludeCgroups();
   ArmedWatch armed;
-  for (const int slot : slots) {
-    slots_[slot].terms = terms;
-    armed.mask |= WatchMask{1} << slot;
+  for (const int slot : slots.all) armed.mask |= WatchMask{1} << slot;
+  for (const int slot : slots.fresh) {
     Post([this, bytes = EncodeWatchSet(slot, terms)] {
       OnRecord({RecordOrigin::kWatch, bytes});
     });
   }
   absl::Status status = AttachFor(spec, &armed.degradations);
-  for (size_t i = 0; status.ok() && i < slots.size(); ++i) {
-    status = object_->SetRule(static_cast<uint32_t>(slots[i]), RuleOf(spec, filters[i]));
+  for (const int slot : slots.fresh) {
+    if (!status.ok()) break;
+    status = object_->SetRule(static_cast<uint32_t>(slot), RuleOf(spec, slots_[slot].filter));
   }
   if (!status.ok()) {
-    Release(slots);
+    Release(slots.all);
     return status;
   }
   for (const BpfObject::Refusal& refusal : object_->refusals()) {
@@ -313,13 +345,18 @@ absl::StatusOr<ArmedWatch> Capture::Arm(const WatchSpec& spec) {
 }
 
 void Capture::Release(const std::vector<int>& slots) {
-  for (const int slot : slots) object_->ClearRule(static_cast<uint32_t>(slot));
+  std::vector<int> unused;
+  for (const int slot : slots) {
+    if (--slots_[slot].watches == 0) unused.push_back(slot);
+  }
+  if (unused.empty()) return;
+  for (const int slot : unused) object_->ClearRule(static_cast<uint32_t>(slot));
   RunOnCore([&] {
     // What was recorded for this watch is concluded before the watch is forgotten.
     source_->Drain([this](const RawRecord& record) { OnRecord(record); });
-    for (const int slot : slots) OnRecord({RecordOrigin::kWatch, EncodeWatchCleared(slot)});
+    for (const int slot : unused) OnRecord({RecordOrigin::kWatch, EncodeWatchCleared(slot)});
   });
-  for (const int slot : slots) slots_[slot] = Slot{};
+  for (const int slot : unused) slots_[slot] = Slot{};
   UpdateProbes().IgnoreError();
 }
 
@@ -327,7 +364,9 @@ void Capture::Disarm(WatchMask mask) {
   absl::MutexLock lock(&arm_mutex_);
   std::vector<int> slots;
   for (int slot = 0; slot < static_cast<int>(slots_.size()); ++slot) {
-    if ((mask & (WatchMask{1} << slot)) != 0 && slots_[slot].taken) slots.push_back(slot);
+    if ((mask & (WatchMask{1} << slot)) != 0 && slots_[slot].watches != 0) {
+      slots.push_back(slot);
+    }
   }
   if (!slots.empty()) Release(slots);
 }

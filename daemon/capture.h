@@ -23,6 +23,7 @@
 #include "daemon/collect/recording.h"
 #include "daemon/pipeline.h"
 #include "daemon/probe/image_registry.h"
+#include "daemon/serve/cgroup_resolver.h"
 #include "daemon/serve/watch_controller.h"
 
 namespace startscope {
@@ -68,15 +69,24 @@ class Capture : public WatchController, public ImageProber {
   void RunCommands();
   void OnRecord(const RawRecord& record);
 
-  absl::StatusOr<std::vector<int>> TakeSlots(size_t count)
+  // The slots of one watch: shared where another has the same rule already, which `fresh` are not.
+  struct TakenSlots {
+    std::vector<int> all;
+    std::vector<int> fresh;
+  };
+  absl::StatusOr<TakenSlots> TakeSlots(const std::vector<KernelFilter>& filters,
+                                       std::optional<uint32_t> ancestor, const WatchTerms& terms)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(arm_mutex_);
   absl::Status AttachFor(const WatchSpec& spec, std::vector<Degradation>* degradations)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(arm_mutex_);
   // Brings probes, marks and side-band to what the taken slots need.
+  // Control groups come and go: those that exist now are excluded.
+  void ExcludeCgroups() ABSL_EXCLUSIVE_LOCKS_REQUIRED(arm_mutex_);
   absl::Status UpdateProbes() ABSL_EXCLUSIVE_LOCKS_REQUIRED(arm_mutex_);
   void Release(const std::vector<int>& slots) ABSL_EXCLUSIVE_LOCKS_REQUIRED(arm_mutex_);
 
   const CaptureOptions options_;
+  const CgroupResolver cgroups_;
   KernelFeatures features_;
   std::unique_ptr<BpfObject> object_;
   std::unique_ptr<ProbeAttacher> attacher_;
@@ -87,8 +97,10 @@ class Capture : public WatchController, public ImageProber {
 
   absl::Mutex arm_mutex_;
   struct Slot {
-    bool taken = false;
+    int watches = 0;  // that have this rule; 0: free
     WatchTerms terms;
+    KernelFilter filter;
+    std::optional<uint32_t> ancestor;
   };
   std::array<Slot, SS_RULE_MAX> slots_ ABSL_GUARDED_BY(arm_mutex_);
   int next_slot_ ABSL_GUARDED_BY(arm_mutex_) = 0;

@@ -126,6 +126,8 @@ int main(int argc, char** argv) {
   std::vector<std::string> listen = {"unix:///run/startscope/startscope.sock"};
   std::string seccomp = "errno";
   std::vector<std::string> unwanted;
+  std::vector<std::string> never;
+  std::vector<std::string> never_files;
   CLI::App app("startscoped: traces program starts and serves their breakdowns over gRPC");
   app.set_version_flag("--version", STARTSCOPE_VERSION);
   AddServing(&app, &options, &listen);
@@ -153,6 +155,10 @@ int main(int argc, char** argv) {
   app.add_option("--seccomp", seccomp,
                  "What system calls meet that the daemon has no use for: errno, kill, or off")
       ->capture_default_str();
+  app.add_option("--never-probe", never,
+                 "Leave this alone: /path or build-id:HEX of a file, in which no breakpoint is placed; "
+                 "cgroup:/path, of whose processes nothing is recorded. May be repeated");
+  app.add_option("--never-probe-file", never_files, "A file of such rules, one a line");
   app.add_option("--without-probe", unwanted, "Leave this BPF program out (see `status`)");
   try {
     app.parse(argc, argv);
@@ -163,6 +169,13 @@ int main(int argc, char** argv) {
   options.server.service.version = STARTSCOPE_VERSION;
   if (options.serve_fd < 0) {
     if (absl::Status status = ParseListen(listen, &options); !status.ok()) return Fail(status);
+  }
+  startscope::NeverProbe& never_probe = options.capture.images.never_probe;
+  for (const std::string& rule : never) {
+    if (absl::Status status = never_probe.Add(rule); !status.ok()) return Fail(status);
+  }
+  for (const std::string& path : never_files) {
+    if (absl::Status status = never_probe.AddFile(path); !status.ok()) return Fail(status);
   }
   const absl::StatusOr<startscope::FilterAction> filter = startscope::ParseFilterAction(seccomp);
   if (!filter.ok()) return Fail(filter.status());

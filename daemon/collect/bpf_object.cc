@@ -215,6 +215,14 @@ void BpfObject::PublishRules() {
   skeleton_->bss->rule_slots = slots;
 }
 
+void BpfObject::SetNeverCgroups(const std::vector<CgroupPlace>& places) {
+  for (size_t i = 0; i < SS_NEVER_CGROUPS; ++i) {
+    const CgroupPlace place = i < places.size() ? places[i] : CgroupPlace{};
+    skeleton_->bss->never_cgroup_levels[i] = place.level;
+    skeleton_->bss->never_cgroup_ids[i] = place.id;
+  }
+}
+
 void BpfObject::SetFileKnown(const FileId& file, bool known) {
   const ss_file_key key = {file.inode, file.device_major, file.device_minor};
   const uint32_t one = 1;

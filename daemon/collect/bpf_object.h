@@ -53,6 +53,14 @@ class BpfObject {
   absl::Status SetRule(uint32_t slot, const ss_rule& rule);
   void ClearRule(uint32_t slot);
 
+  // Control groups of whose processes nothing is recorded from the next exec on: id and depth below the
+  // root of each. At most SS_NEVER_CGROUPS; what is beyond is ignored.
+  struct CgroupPlace {
+    uint64_t id = 0;
+    uint32_t level = 0;
+  };
+  void SetNeverCgroups(const std::vector<CgroupPlace>& places);
+
   // Whether an exec of this file needs the daemon's attention at once.
   void SetFileKnown(const FileId& file, bool known);
 

@@ -25,6 +25,8 @@ struct WatchTerms {
   // mapped around faults.
   bool pages_read_known = true;
   bool windows_known = true;
+
+  friend bool operator==(const WatchTerms&, const WatchTerms&) = default;
 };
 
 }  // namespace startscope

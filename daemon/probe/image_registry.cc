@@ -179,7 +179,7 @@ uint32_t ImageRegistry::WantedKinds() const {
 
 // Some site of it is wanted and not in place.
 bool ImageRegistry::ShouldAttach(const Image& image) const {
-  if (image.attached_boottime_ns != 0) return false;
+  if (image.attached_boottime_ns != 0 || image.never_probe) return false;
   const uint32_t kinds = WantedKinds();
   for (const MarkSite& site : image.facts->sites) {
     if ((kinds & (1u << static_cast<unsigned>(site.kind))) != 0) return true;
@@ -231,6 +231,9 @@ const ImageRegistry::Image& ImageRegistry::Admit(OpenedFile file, const std::str
   inspect.debug_candidates = debug.sources();
   auto facts = std::make_shared<ImageFacts>(InspectImage(file.fd.get(), inspect));
   facts->file = id;
+  image->never_probe =
+      options_.never_probe.ExcludesFile(file.fd.get(), path, facts->build_id);
+  if (image->never_probe) image->marks.error = absl::StrCat(path, ": not probed (--never-probe)");
   image->number = next_number_++;
   image->fd = std::move(file.fd);
   image->facts = std::move(facts);

@@ -23,6 +23,7 @@
 #include "daemon/decode/event.h"
 #include "daemon/model/startup_listener.h"
 #include "daemon/probe/file_opener.h"
+#include "daemon/probe/never_probe.h"
 
 namespace startscope {
 
@@ -31,6 +32,7 @@ struct ImageRegistryOptions {
   size_t max_images = 1024;
   // Requests waiting for the resolver; beyond it a file stays unknown until it is met again.
   size_t max_waiting = 1024;
+  NeverProbe never_probe;
 };
 
 // Knows the files that were executed or used as loaders: inspects each once, numbers it, and keeps
@@ -84,6 +86,7 @@ class ImageRegistry {
     std::shared_ptr<const ImageFacts> facts;
     ProbeAttacher::MarkResult marks;
     uint64_t attached_boottime_ns = 0;
+    bool never_probe = false;
     int inotify_watch = -1;
     std::list<FileId>::iterator recency;
   };

@@ -31,6 +31,8 @@ constexpr absl::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 constexpr absl::Duration kPartialCheck = absl::Milliseconds(20);
 constexpr absl::Duration kOutOfDescriptorsPause = absl::Milliseconds(100);
 constexpr size_t kFixedEntries = 3;
+// Newcomers between two looks at those who are there.
+constexpr int kAcceptsATurn = 32;
 
 // An empty SETTINGS frame, which must come first, and GOAWAY with ENHANCE_YOUR_CALM and the reason
 // (RFC 9113, 6.5 and 6.8). What does not fit into the socket at once is not sent.
@@ -134,18 +136,22 @@ void Acceptor::Loop() {
         return;
       }
     }
-    if ((polled[1].revents & POLLIN) != 0) AcceptFrom(local_, /*tls=*/false);
-    if ((polled[2].revents & POLLIN) != 0) AcceptFrom(tls_, /*tls=*/true);
+    for (int i = 0; i < kAcceptsATurn; ++i) {
+      if ((polled[1].revents & POLLIN) == 0 || !AcceptFrom(local_, /*tls=*/false)) break;
+    }
+    for (int i = 0; i < kAcceptsATurn; ++i) {
+      if ((polled[2].revents & POLLIN) == 0 || !AcceptFrom(tls_, /*tls=*/true)) break;
+    }
   }
 }
 
-void Acceptor::AcceptFrom(const ListeningSocket& socket, bool tls) {
+bool Acceptor::AcceptFrom(const ListeningSocket& socket, bool tls) {
   UniqueFd accepted(accept4(socket.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (!accepted.valid()) {
     if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
       paused_until_ = absl::Now() + kOutOfDescriptorsPause;
     }
-    return;
+    return false;
   }
   Connection connection;
   connection.tls = tls;
@@ -155,19 +161,19 @@ void Acceptor::AcceptFrom(const ListeningSocket& socket, bool tls) {
   } else {
     const absl::StatusOr<PeerIdentity> identity = ReadPeerIdentity(accepted.get(), admin_gid_);
     // A client whose identity the kernel will not tell is not served; its connection just closes.
-    if (!identity.ok()) return;
+    if (!identity.ok()) return true;
     connection.identity = *identity;
   }
   if (const std::string reason = ReasonToRefuse(tls, connection.identity); !reason.empty()) {
     ++refused_;
     if (!tls) SayGoAway(accepted.get(), reason);
-    return;
+    return true;
   }
   ++accepted_;
   connection.watched = std::move(accepted);
   if (tls) {
     // Its handshake is gRPC's, with the same limit of time.
-    if (!HandOver(connection)) return;
+    if (!HandOver(connection)) return true;
     ++tls_count_;
   } else {
     connection.deadline = absl::Now() + limits_.handshake;
@@ -175,6 +181,7 @@ void Acceptor::AcceptFrom(const ListeningSocket& socket, bool tls) {
     if (!connection.identity.privileged) ++by_user_[connection.identity.uid];
   }
   connections_.push_back(std::move(connection));
+  return true;
 }
 
 std::string Acceptor::ReasonToRefuse(bool tls, const PeerIdentity& identity) const {

@@ -78,7 +78,8 @@ class Acceptor {
   };
 
   void Loop();
-  void AcceptFrom(const ListeningSocket& socket, bool tls);
+  // False: nobody is waiting.
+  bool AcceptFrom(const ListeningSocket& socket, bool tls);
   // Why a newcomer may not stay; empty: it may.
   [[nodiscard]] std::string ReasonToRefuse(bool tls, const PeerIdentity& identity) const;
   // Looks for the preface; false: the connection is of no use.

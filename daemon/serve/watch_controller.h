@@ -35,6 +35,8 @@ struct KernelFilter {
   std::optional<uint32_t> pid;
   std::optional<uint64_t> cgroup_id;
   std::optional<std::string> comm;
+
+  friend bool operator==(const KernelFilter&, const KernelFilter&) = default;
 };
 
 struct WatchSpec {
