@@ -15,6 +15,7 @@ namespace startscope {
 namespace {
 
 constexpr double kMaxDeadlineS = 3600;
+constexpr double kDefaultStuckS = 2;
 constexpr uint32_t kMaxTimeline = 262144;
 constexpr size_t kHelpColumn = 34;
 
@@ -38,6 +39,9 @@ constexpr char kRunFooter[] =
     "  startscope run -n 100 --level phases -- ./hello\n"
     "  startscope run --cold -- git --version         what the disk has to do with it\n"
     "  startscope run --timeline -- ls                every page fault, with its function\n"
+    "  startscope run --tree -- git --version         which library brought in which, and its "
+    "cost\n"
+    "  startscope run --why libz.so.1 -- git --version\n"
     "  startscope run --format json --output start.json -- make -v\n"
     "\n"
     "Text goes to stderr after the command's own output. With --format json stdout is pure data "
@@ -92,13 +96,13 @@ void AddCommon(CLI::App& app, CommonOptions& options) {
 void AddMeasure(CLI::App& app, MeasureOptions& options) {
   using namespace startscope::v1;  // NOLINT: enumerators
   app.add_option("--level", options.level,
-                 "How much to measure: phases, objects (with the faults of each library), or pages "
-                 "(every fault and mapping)")
+                 "How much to measure: phases, objects (with the faults of each library), pages "
+                 "(every fault and mapping), or functions (every constructor)")
       ->transform(Choice<Level>({{"phases", LEVEL_PHASES},
                                  {"objects", LEVEL_OBJECTS},
                                  {"pages", LEVEL_PAGES},
                                  {"functions", LEVEL_FUNCTIONS}}))
-      ->option_text("phases|objects|pages");
+      ->option_text("phases|objects|pages|functions");
   app.add_option("--precision", options.precision,
                  "exact, or unperturbed: no breakpoints in the program, fault counts untouched")
       ->transform(
@@ -119,6 +123,12 @@ void AddMeasure(CLI::App& app, MeasureOptions& options) {
                "Clock samples: time in CPUID trapped by a hypervisor (20,000 interrupts a second)");
   app.add_flag("--loader-events", options.loader_events,
                "Also what is loaded after the startup: dlopen, plug-ins");
+  app.add_option(
+         "--stuck-after", options.stuck_after_s,
+         "Tell of a startup that lasts so many seconds where it is, and again each time that "
+         "doubles; 0: never (default 2; with --until exit or --format json, never)")
+      ->check(CLI::Range(0.0, kMaxDeadlineS))
+      ->option_text("SECONDS");
   app.add_flag("--timeline", options.timeline,
                "Print every fault, mapping and mark in order (implies --level pages)");
   app.add_option("--timeline-limit", options.timeline_limit,
@@ -134,6 +144,24 @@ std::string Imply(startscope::v1::Level otherwise, MeasureOptions& options) {
   if (options.level == LEVEL_UNSPECIFIED) options.level = timeline ? LEVEL_PAGES : otherwise;
   if (timeline && options.level < LEVEL_PAGES) return "a timeline needs --level pages";
   return "";
+}
+
+// What a start is stuck in is news to people; a program that is to run to its end is not stuck.
+void ChooseStuckAfter(Format format, MeasureOptions& options) {
+  if (!options.stuck_after_s.has_value() && format == Format::kText &&
+      options.until == startscope::v1::UNTIL_MAIN) {
+    options.stuck_after_s = kDefaultStuckS;
+  }
+  if (options.stuck_after_s == 0.0) options.stuck_after_s.reset();
+}
+
+void AddViews(CLI::App& app, ViewOptions& options) {
+  app.add_flag("--tree", options.tree,
+               "What was loaded because of what, with costs, in the place of the breakdown");
+  app.add_option("--why", options.why,
+                 "Why this library was loaded and what it cost: its soname, file name or path")
+      ->option_text("LIBRARY");
+  app.add_flag("--link", options.link, "How each object was linked, beside what it cost");
 }
 
 struct FilterValues {
@@ -220,6 +248,7 @@ std::variant<ParsedCommand, ParseStop> ParseArguments(const std::vector<std::str
       ->check(CLI::Range(1u, 1'000'000u))
       ->option_text("N");
   AddMeasure(*run_app, run.measure);
+  AddViews(*run_app, run.views);
   run_app->add_option("-o,--output", run.output_file, "Write the result to this file")
       ->option_text("FILE");
   run_app->add_flag("--show-output", run.show_output,
@@ -263,6 +292,7 @@ std::variant<ParsedCommand, ParseStop> ParseArguments(const std::vector<std::str
   CLI::App* show_app = app.add_subcommand("show", "Show one recent startup in full");
   SetUp(*show_app, "");
   show_app->add_option("ID", show.id, "Id from list, its unique begin, or 'last'")->required();
+  AddViews(*show_app, show.views);
   show_app->add_flag("--timeline", show.timeline, "Every fault, mapping and mark (of level pages)");
   show_app->add_flag("--pages", show.pages, "Every page that faulted, in order (of level pages)");
   AddCommon(*show_app, common);
@@ -313,14 +343,22 @@ std::variant<ParsedCommand, ParseStop> ParseArguments(const std::vector<std::str
     }
     if (run.command.empty()) return UsageError("run needs a command: run -- COMMAND", "run");
     if (!run_error.empty()) return UsageError(run_error, "run");
+    ChooseStuckAfter(common.format, run.measure);
+    if (run.views.any() && run.measure.level == startscope::v1::LEVEL_PHASES) {
+      return UsageError("--tree, --why and --link need --level objects or above", "run");
+    }
+    if (run.views.any() && run.runs > 1 && run.common.format == Format::kText) {
+      return UsageError("--tree, --why and --link are of one run: leave out -n", "run");
+    }
     if (run.measure.timeline && run.runs > 1 && run.common.format == Format::kText) {
-      return UsageError("the summary of several runs has no timeline: use --format json, or one run",
-                        "run");
+      return UsageError(
+          "the summary of several runs has no timeline: use --format json, or one run", "run");
     }
     return ParsedCommand(run);
   }
   if (watch_app->parsed()) {
     if (!watch_error.empty()) return UsageError(watch_error, "watch");
+    ChooseStuckAfter(common.format, watch.measure);
     return ParsedCommand(watch);
   }
   if (list_app->parsed()) return ParsedCommand(list);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "client/exit_codes.h"
+#include "client/render/startup_views.h"
 #include "client/render/terminal.h"
 #include "startscope/v1/startup_service.pb.h"
 
@@ -37,11 +38,14 @@ struct MeasureOptions {
   // Print the timeline; without it, text shows what is in it only in sum.
   bool timeline = false;
   std::optional<uint32_t> timeline_limit;
+  // Tell of startups that last longer; absent: not at all.
+  std::optional<double> stuck_after_s;
 };
 
 struct RunOptions {
   CommonOptions common;
   MeasureOptions measure;
+  ViewOptions views;
   uint32_t runs = 1;
   // Empty: stdout for data, stderr for text.
   std::string output_file;
@@ -72,6 +76,7 @@ struct ShowOptions {
   CommonOptions common;
   // A whole id, the unique begin of one, or "last".
   std::string id;
+  ViewOptions views;
   bool timeline = false;
   bool pages = false;
 };

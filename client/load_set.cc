@@ -139,6 +139,20 @@ std::vector<std::string> FilesToLoad(const ResolvedCommand& command) {
   return files;
 }
 
+std::vector<std::string> LibrariesToLoad(const ResolvedCommand& command) {
+  std::vector<std::string> others = {kLoaderCache};
+  AddResolved(command.exec_path, &others);
+  for (const std::string& image : command.images) AddResolved(image, &others);
+  std::vector<std::string> libraries;
+  for (std::string& file : FilesToLoad(command)) {
+    if (libraries.size() == kMaxLibrariesToPrepare) break;
+    if (std::find(others.begin(), others.end(), file) == others.end()) {
+      libraries.push_back(std::move(file));
+    }
+  }
+  return libraries;
+}
+
 std::vector<std::string> FilesMapped(const startscope::v1::Startup& startup) {
   std::vector<std::string> files;
   for (const auto& object : startup.objects()) {

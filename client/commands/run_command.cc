@@ -25,6 +25,8 @@
 #include "client/load_set.h"
 #include "client/output_sink.h"
 #include "client/page_cache.h"
+#include "client/render/startup_views.h"
+#include "client/render/stuck_line.h"
 #include "client/render/text_run_summary.h"
 #include "client/render/text_startup.h"
 #include "client/render/text_timeline.h"
@@ -125,12 +127,18 @@ class RunSession {
   [[nodiscard]] startscope::v1::WatchStartupsRequest Request(pid_t first_pid) const {
     startscope::v1::WatchStartupsRequest request = WatchRequest(options_.measure);
     if (request.level() == startscope::v1::LEVEL_UNSPECIFIED) {
-      // A summary over runs shows no objects, so it need not pay for them; what cold runs map is evicted
-      // before the next.
-      request.set_level(options_.runs > 1 && !json() && !options_.cold ? startscope::v1::LEVEL_PHASES
-                                                     : startscope::v1::LEVEL_OBJECTS);
+      // A summary over runs shows no objects, so it need not pay for them; what cold runs map is
+      // evicted before the next.
+      request.set_level(options_.runs > 1 && !json() && !options_.cold
+                            ? startscope::v1::LEVEL_PHASES
+                            : startscope::v1::LEVEL_OBJECTS);
     }
     for (const std::string& image : command_.images) request.add_prepare_executables(image);
+    if (request.level() == startscope::v1::LEVEL_FUNCTIONS) {
+      for (const std::string& library : LibrariesToLoad(command_)) {
+        request.add_prepare_libraries(library);
+      }
+    }
     if (options_.runs == 1 && !InNestedPidNamespace()) {
       request.add_allow()->add_pid(static_cast<uint32_t>(first_pid));
     } else {
@@ -148,14 +156,16 @@ class RunSession {
     }
   }
 
-  // What the latest start of this program that the daemon keeps has mapped; nothing if it keeps none.
+  // What the latest start of this program that the daemon keeps has mapped; nothing if it keeps
+  // none.
   std::vector<std::string> MappedBefore() {
     if (connection_.is_private() || command_.images.empty()) return {};
     const auto set_deadline = [](grpc::ClientContext* context) {
       context->set_deadline(std::chrono::system_clock::now() + kListTimeout);
     };
     startscope::v1::ListStartupsRequest request;
-    for (const std::string& image : FilesToLoad({.exec_path = command_.images.front(), .images = {}})) {
+    for (const std::string& image :
+         FilesToLoad({.exec_path = command_.images.front(), .images = {}})) {
       request.add_allow()->add_executable(image);
     }
     request.set_page_size(1);
@@ -253,10 +263,9 @@ class RunSession {
       const auto completeness = collector_.completeness();
       const bool complete = completeness == RunCollector::Completeness::kComplete;
       if (complete && !options_.measure.loader_events) return;
-      const absl::Duration patience =
-          completeness == RunCollector::Completeness::kMissing ? kGrace
-          : complete                                           ? kLoaderSettle
-                                                               : kExecChainSettle;
+      const absl::Duration patience = completeness == RunCollector::Completeness::kMissing ? kGrace
+                                      : complete ? kLoaderSettle
+                                                 : kExecChainSettle;
       const absl::Time deadline =
           std::min(std::max(last_arrival_, ended_at_) + patience, ended_at_ + kLongestGrace);
       if (absl::Now() >= deadline) return;
@@ -287,6 +296,9 @@ class RunSession {
           break;
         case WatchStartupsResponse::kLoaderEvent:
           HandleLoaderEvent(message);
+          break;
+        case WatchStartupsResponse::kStartupStuck:
+          HandleStuck(message.startup_stuck());
           break;
         case WatchStartupsResponse::kStartupFinished:
           HandleStartup(std::move(*message.mutable_startup_finished()));
@@ -320,19 +332,32 @@ class RunSession {
   void HandleLoaderEvent(const WatchStartupsResponse& message) {
     last_arrival_ = absl::Now();
     if (json()) {
-      const absl::StatusOr<std::string> text = ToJsonLine(message.loader_event());
-      const absl::Status written =
-          text.ok() ? out_.Write(WrapJson("loader_event", *text)) : text.status();
-      if (write_status_.ok()) write_status_ = written;
+      WriteWrapped("loader_event", message.loader_event());
     } else if (options_.runs == 1) {
       loader_events_.push_back(message.loader_event());
     }
   }
 
+  // At once, and on stderr: the command is still starting, and its user waits.
+  void HandleStuck(const startscope::v1::StartupStuck& stuck) {
+    if (json()) {
+      WriteWrapped("startup_stuck", stuck);
+    } else {
+      PrintError(StuckText(stuck, INT_MAX, DetectTerminal(STDERR_FILENO, options_.common.color)));
+    }
+  }
+
+  void WriteWrapped(const std::string& key, const google::protobuf::Message& message) {
+    const absl::StatusOr<std::string> text = ToJsonLine(message);
+    const absl::Status written = text.ok() ? out_.Write(WrapJson(key, *text)) : text.status();
+    if (write_status_.ok()) write_status_ = written;
+  }
+
   int Report() {
     stream_->Cancel();
+    absl::Status view_status;
     if (!json()) {
-      const absl::Status written = out_.Write(Text());
+      const absl::Status written = out_.Write(Text(&view_status));
       if (write_status_.ok()) write_status_ = written;
     }
     for (const std::string& loss : losses_) PrintError(loss);
@@ -344,6 +369,7 @@ class RunSession {
     if (const std::string missing = Missing(); !missing.empty()) {
       return Fail(absl::DataLossError(missing));
     }
+    if (!view_status.ok()) return Fail(view_status);
     for (const startscope::Run& run : collector_.runs()) {
       if (const int code = ShellCode(run.wait_status); code != 0) return code;
     }
@@ -351,7 +377,8 @@ class RunSession {
     return stopped_early ? kExitSignalBase + interrupted_by_ : kExitOk;
   }
 
-  [[nodiscard]] std::string Text() const {
+  // `view_status`: of a view that no startup could give.
+  [[nodiscard]] std::string Text(absl::Status* view_status) const {
     const TerminalStyle style = DetectTerminal(out_.fd(), options_.common.color);
     std::string text = RenderDegradations(armed_degradations_.degradations(), style);
     if (options_.runs > 1) {
@@ -359,13 +386,28 @@ class RunSession {
       for (const startscope::Run& run : collector_.runs()) runs.push_back(run.startups);
       return text + RenderRunSummary(runs, style);
     }
+    bool viewed = false;
     for (const startscope::Run& run : collector_.runs()) {
       for (const Startup& startup : run.startups) {
-        if (&startup != &run.startups.front()) text += "\n";
-        text += RenderStartup(startup, style, false);
+        if (options_.views.any()) {
+          // An image that executed another may well not have loaded what is asked for.
+          absl::StatusOr<std::string> views =
+              RenderViews(startup, options_.views, loader_events_, style);
+          if (views.ok()) {
+            absl::StrAppend(&text, viewed ? "\n" : "", *views);
+            viewed = true;
+          } else {
+            *view_status = views.status();
+          }
+        } else {
+          if (&startup != &run.startups.front()) text += "\n";
+          text += RenderStartup(startup, style, false);
+        }
         if (options_.measure.timeline) text += RenderTimeline(startup, style);
       }
     }
+    if (viewed) *view_status = absl::OkStatus();
+    if (options_.views.tree && viewed) return text;  // they are in the tree
     for (const auto& event : loader_events_) text += RenderLoaderEvent(event, style);
     return text;
   }

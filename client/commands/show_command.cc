@@ -16,6 +16,7 @@
 #include "client/connection.h"
 #include "client/json.h"
 #include "client/output_sink.h"
+#include "client/render/startup_views.h"
 #include "client/render/text_sanitizer.h"
 #include "client/render/text_startup.h"
 #include "client/render/text_timeline.h"
@@ -119,7 +120,17 @@ int ShowCommand(const ShowOptions& options) {
     written = line.ok() ? out.Write(*line) : line.status();
   } else {
     const TerminalStyle style = DetectTerminal(out.fd(), options.common.color);
-    std::string text = RenderStartup(startup, style, true);
+    std::string text;
+    if (options.views.any()) {
+      absl::StatusOr<std::string> views = RenderViews(startup, options.views, {}, style);
+      if (!views.ok()) {
+        PrintError(std::string(views.status().message()));
+        return kExitNotFound;
+      }
+      text = *std::move(views);
+    } else {
+      text = RenderStartup(startup, style, true);
+    }
     if (options.timeline) text += RenderTimeline(startup, style);
     if (options.pages) text += RenderPages(startup, style);
     const bool wanted_more = options.timeline || options.pages;

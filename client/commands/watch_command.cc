@@ -17,6 +17,7 @@
 #include "client/connection.h"
 #include "client/json.h"
 #include "client/output_sink.h"
+#include "client/render/stuck_line.h"
 #include "client/render/text_startup.h"
 #include "client/render/text_timeline.h"
 #include "client/render/units.h"
@@ -91,7 +92,11 @@ class WatchSession {
       case WatchStartupsResponse::kLoaderEvent:
         HandleLoaderEvent(message.loader_event());
         break;
+      case WatchStartupsResponse::kStartupStuck:
+        HandleStuck(message.startup_stuck());
+        break;
       case WatchStartupsResponse::kRecordsLost:
+        stuck_lines_.Interrupt();
         PrintError(DescribeLoss(message.records_lost()));
         ++losses_;
         break;
@@ -126,6 +131,7 @@ class WatchSession {
   }
 
   void HandleStartup(const startscope::v1::Startup& startup) {
+    stuck_lines_.Interrupt();
     if (options_.common.format == Format::kJson) {
       const absl::StatusOr<std::string> line = ToJsonLine(startup);
       CheckWritten(line.ok() ? out_.Write(*line) : line.status());
@@ -143,12 +149,25 @@ class WatchSession {
   }
 
   void HandleLoaderEvent(const startscope::v1::LoaderEvent& event) {
+    stuck_lines_.Interrupt();
     if (options_.common.format == Format::kText) {
       CheckWritten(out_.Write(RenderLoaderEvent(event, out_style_)));
-      return;
+    } else {
+      WriteWrapped("loader_event", event);
     }
-    const absl::StatusOr<std::string> line = ToJsonLine(event);
-    CheckWritten(line.ok() ? out_.Write(WrapJson("loader_event", *line)) : line.status());
+  }
+
+  void HandleStuck(const startscope::v1::StartupStuck& stuck) {
+    if (options_.common.format == Format::kText) {
+      CheckWritten(out_.Write(stuck_lines_.Next(stuck)));
+    } else {
+      WriteWrapped("startup_stuck", stuck);
+    }
+  }
+
+  void WriteWrapped(const std::string& key, const google::protobuf::Message& message) {
+    const absl::StatusOr<std::string> line = ToJsonLine(message);
+    CheckWritten(line.ok() ? out_.Write(WrapJson(key, *line)) : line.status());
   }
 
   void CheckWritten(const absl::Status& status) {
@@ -174,6 +193,7 @@ class WatchSession {
   const TerminalStyle out_style_;
   const TerminalStyle err_style_;
   TimelineAssembler timelines_;
+  StuckLines stuck_lines_{out_style_};
   std::optional<int> exit_code_;
   std::optional<absl::Time> armed_at_;
   std::optional<absl::Time> end_;

@@ -10,22 +10,30 @@
 #include "client/render/units.h"
 
 namespace startscope {
+namespace {
+
+void SetSeconds(double seconds, google::protobuf::Duration* duration) {
+  const auto nanoseconds = static_cast<int64_t>(seconds * 1e9);
+  duration->set_seconds(nanoseconds / 1'000'000'000);
+  duration->set_nanos(static_cast<int32_t>(nanoseconds % 1'000'000'000));
+}
+
+}  // namespace
 
 startscope::v1::WatchStartupsRequest WatchRequest(const MeasureOptions& measure) {
   startscope::v1::WatchStartupsRequest request;
   request.set_level(measure.level);
   request.set_precision(measure.precision);
   request.set_until(measure.until);
-  if (measure.deadline_s.has_value()) {
-    const auto nanoseconds = static_cast<int64_t>(*measure.deadline_s * 1e9);
-    request.mutable_deadline()->set_seconds(nanoseconds / 1'000'000'000);
-    request.mutable_deadline()->set_nanos(static_cast<int32_t>(nanoseconds % 1'000'000'000));
+  if (measure.deadline_s.has_value()) SetSeconds(*measure.deadline_s, request.mutable_deadline());
+  if (measure.stuck_after_s.has_value()) {
+    SetSeconds(*measure.stuck_after_s, request.mutable_stuck_after());
   }
   request.set_waits(measure.waits);
   request.set_syscalls(measure.syscalls);
   request.set_samples(measure.samples);
   request.set_loader_events(measure.loader_events);
-  if (measure.level == startscope::v1::LEVEL_PAGES) {
+  if (measure.level >= startscope::v1::LEVEL_PAGES) {
     request.set_stream_timeline(true);
     request.set_timeline_limit(measure.timeline_limit.value_or(0));
   }

@@ -82,16 +82,11 @@ constexpr Named<ProbeState> kProbeStates[] = {
 };
 
 constexpr Named<TimeReason> kReasons[] = {
-    {TIME_REASON_RUNNING, "running"},
-    {TIME_REASON_MINOR_FAULT, "minor faults"},
-    {TIME_REASON_MAJOR_FAULT, "major faults"},
-    {TIME_REASON_KERNEL_EXEC, "kernel exec"},
-    {TIME_REASON_SYSCALL, "system calls"},
-    {TIME_REASON_RUN_QUEUE, "run queue"},
-    {TIME_REASON_THROTTLED, "CPU quota"},
-    {TIME_REASON_BLOCKED_IO, "storage"},
-    {TIME_REASON_BLOCKED_OTHER, "blocked"},
-    {TIME_REASON_CPUID_TRAP, "CPUID trap"},
+    {TIME_REASON_RUNNING, "running"},          {TIME_REASON_MINOR_FAULT, "minor faults"},
+    {TIME_REASON_MAJOR_FAULT, "major faults"}, {TIME_REASON_KERNEL_EXEC, "kernel exec"},
+    {TIME_REASON_SYSCALL, "system calls"},     {TIME_REASON_RUN_QUEUE, "run queue"},
+    {TIME_REASON_THROTTLED, "CPU quota"},      {TIME_REASON_BLOCKED_IO, "storage"},
+    {TIME_REASON_BLOCKED_OTHER, "blocked"},    {TIME_REASON_CPUID_TRAP, "CPUID trap"},
     {TIME_REASON_UNEXPLAINED, "unexplained"},
 };
 
@@ -103,7 +98,7 @@ constexpr Named<StartTemperature> kTemperatures[] = {
 };
 
 constexpr Named<MappingOperation> kOperations[] = {
-    {MAPPING_OPERATION_MMAP, "mmap"},   {MAPPING_OPERATION_MPROTECT, "mprotect"},
+    {MAPPING_OPERATION_MMAP, "mmap"},     {MAPPING_OPERATION_MPROTECT, "mprotect"},
     {MAPPING_OPERATION_MUNMAP, "munmap"}, {MAPPING_OPERATION_BRK, "brk"},
     {MAPPING_OPERATION_MREMAP, "mremap"}, {MAPPING_OPERATION_EXEC, "mapped by exec"},
 };
@@ -112,6 +107,38 @@ constexpr Named<WaitReason> kWaits[] = {
     {WAIT_REASON_PREEMPTED, "preempted"},
     {WAIT_REASON_IO, "waited for storage"},
     {WAIT_REASON_OTHER, "blocked"},
+};
+
+constexpr Named<LoadReason> kLoadReasons[] = {
+    {LOAD_REASON_UNSPECIFIED, ""},
+    {LOAD_REASON_EXECUTABLE, ""},
+    {LOAD_REASON_NEEDED, ""},
+    {LOAD_REASON_INTERPRETER, "interpreter"},
+    {LOAD_REASON_PRELOAD, "preload"},
+    {LOAD_REASON_DLOPEN, "dlopen"},
+    {LOAD_REASON_KERNEL, "by the kernel"},
+};
+
+constexpr Named<InitKind> kInitKinds[] = {
+    {INIT_KIND_UNSPECIFIED, ""},          {INIT_KIND_PREINIT_ARRAY, "preinit"},
+    {INIT_KIND_INIT, "DT_INIT"},          {INIT_KIND_INIT_ARRAY, "constructor"},
+    {INIT_KIND_GO_PACKAGE, "Go package"}, {INIT_KIND_RUNTIME_STAGE, "runtime"},
+};
+
+constexpr Named<RelroKind> kRelros[] = {
+    {RELRO_KIND_UNSPECIFIED, ""},
+    {RELRO_KIND_NONE, "none"},
+    {RELRO_KIND_PARTIAL, "partial"},
+    {RELRO_KIND_FULL, "full"},
+};
+
+constexpr Named<StuckActivity> kActivities[] = {
+    {STUCK_ACTIVITY_UNSPECIFIED, ""},
+    {STUCK_ACTIVITY_RUNNING, "running"},
+    {STUCK_ACTIVITY_RUNNABLE, "waiting for a CPU"},
+    {STUCK_ACTIVITY_BLOCKED_IO, "blocked on storage"},
+    {STUCK_ACTIVITY_BLOCKED_OTHER, "blocked"},
+    {STUCK_ACTIVITY_STOPPED, "stopped"},
 };
 
 constexpr Named<Libc> kLibcs[] = {
@@ -191,6 +218,15 @@ std::string OperationName(MappingOperation operation) {
 }
 
 std::string WaitName(WaitReason reason) { return Lookup(kWaits, reason, "wait"); }
+
+std::string LoadReasonNote(LoadReason reason) { return Lookup(kLoadReasons, reason, "reason"); }
+
+std::string InitKindName(InitKind kind) { return Lookup(kInitKinds, kind, "kind"); }
+std::string RelroName(RelroKind kind) { return Lookup(kRelros, kind, "relro"); }
+
+std::string ActivityName(StuckActivity activity) {
+  return Lookup(kActivities, activity, "activity");
+}
 
 std::string ProbeStateName(ProbeState state) { return Lookup(kProbeStates, state, "state"); }
 

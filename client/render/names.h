@@ -23,6 +23,11 @@ namespace startscope {
 [[nodiscard]] std::string TemperatureName(startscope::v1::StartTemperature temperature);
 [[nodiscard]] std::string OperationName(startscope::v1::MappingOperation operation);
 [[nodiscard]] std::string WaitName(startscope::v1::WaitReason reason);
+// Why an object was loaded, for a note beside it; empty where that needs no saying.
+[[nodiscard]] std::string LoadReasonNote(startscope::v1::LoadReason reason);
+[[nodiscard]] std::string InitKindName(startscope::v1::InitKind kind);
+[[nodiscard]] std::string RelroName(startscope::v1::RelroKind kind);
+[[nodiscard]] std::string ActivityName(startscope::v1::StuckActivity activity);
 // "glibc 2.36, dynamic, C/C++"; parts that are not known are left out.
 [[nodiscard]] std::string RuntimeName(const startscope::v1::Runtime& runtime, bool utf8);
 // "SIGSEGV" or "signal 64".

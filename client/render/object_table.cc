@@ -8,9 +8,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/render/display_width.h"
+#include "client/render/load_cost_text.h"
+#include "client/render/load_graph.h"
 #include "client/render/names.h"
+#include "client/render/object_name.h"
 #include "client/render/table.h"
-#include "client/render/text_sanitizer.h"
 #include "client/render/units.h"
 
 namespace startscope {
@@ -23,25 +25,6 @@ constexpr int kIndent = 2;
 constexpr int kMaxRows = 8;
 constexpr int kMinNameWidth = 14;
 constexpr int kMinWidthForCosts = 76;
-
-std::string ObjectName(const MappedObject& object, bool utf8) {
-  if (!object.path().empty()) {
-    return SanitizeText(object.path(), utf8) + (object.deleted() ? " (deleted)" : "");
-  }
-  if (!object.soname().empty()) return SanitizeText(object.soname(), utf8);
-  switch (object.kind()) {
-    case startscope::v1::OBJECT_KIND_STACK:
-      return "[stack]";
-    case startscope::v1::OBJECT_KIND_HEAP:
-      return "[heap]";
-    case startscope::v1::OBJECT_KIND_VDSO:
-      return "[vdso]";
-    case startscope::v1::OBJECT_KIND_ANONYMOUS:
-      return "[anonymous]";
-    default:
-      return "[unnamed]";
-  }
-}
 
 // A sum in which one unmeasured part makes the whole unmeasured.
 struct Sum {
@@ -63,11 +46,9 @@ struct Row {
   Sum mapped{};
   Sum dirtied{};  // only files have such pages
   Sum read{};
-  // Absent for an object that has none, so the parts that exist are summed.
-  bool has_relocation = false;
-  uint64_t relocation_ns = 0;
-  bool has_constructors = false;
-  uint64_t constructor_ns = 0;
+  LoadCost load{};
+  bool indirect_relocation = false;
+  bool indirect_constructors = false;
 
   void Add(const MappedObject& object) {
     minor += object.minor_faults();
@@ -77,10 +58,9 @@ struct Row {
     mapped.Add(object.has_pages_mapped(), object.pages_mapped());
     dirtied.Add(object.has_pages_dirtied() || object.inode() == 0, object.pages_dirtied());
     read.Add(object.has_pages_read() || object.inode() == 0, object.pages_read());
-    has_relocation = has_relocation || object.has_relocation_ns();
-    relocation_ns += object.relocation_ns();
-    has_constructors = has_constructors || object.has_constructor_ns();
-    constructor_ns += object.constructor_ns();
+    load.Add(LoadCost::Of(object));
+    indirect_relocation |= object.has_relocation_ns() && IsIndirect(object.relocation_source());
+    indirect_constructors |= object.has_constructor_ns() && IsIndirect(object.constructor_source());
   }
 };
 
@@ -122,21 +102,22 @@ std::string RenderObjectTable(const Startup& startup, const TerminalStyle& termi
   const auto any = [&](auto predicate) {
     return costs && std::any_of(rows.begin(), rows.end(), predicate);
   };
-  const bool relocations = any([](const Row& row) { return row.has_relocation; });
-  const bool constructors = any([](const Row& row) { return row.has_constructors; });
+  bool mapping = any([](const Row& row) { return row.load.mapping_ns.has_value(); });
+  bool relocations = any([](const Row& row) { return row.load.relocation_ns.has_value(); });
+  bool constructors = any([](const Row& row) { return row.load.constructor_ns.has_value(); });
   const bool dirtied = any([](const Row& row) { return row.dirtied.value > 0; });
   const bool read = any([](const Row& row) { return row.read.value > 0; });
-  std::vector<Column> columns = {{"object"},
-                                 {"faults", Align::kRight},
-                                 {"fault time", Align::kRight},
-                                 {"pages touched", Align::kRight}};
-  if (dirtied) columns.push_back({"copied", Align::kRight});
-  if (read) columns.push_back({"read", Align::kRight});
-  if (relocations) columns.push_back({"relocation", Align::kRight});
-  if (constructors) columns.push_back({"constructors", Align::kRight});
-
   const auto build = [&](int name_width) {
-    Table table(columns, kIndent);
+    std::vector<Column> columns = {{"object"},
+                                   {"faults", Align::kRight},
+                                   {"fault time", Align::kRight},
+                                   {"pages touched", Align::kRight}};
+    if (dirtied) columns.push_back({"copied", Align::kRight});
+    if (read) columns.push_back({"read", Align::kRight});
+    if (mapping) columns.push_back({"map", Align::kRight});
+    if (relocations) columns.push_back({"relocate", Align::kRight});
+    if (constructors) columns.push_back({"init", Align::kRight});
+    Table table(std::move(columns), kIndent);
     for (const Row& row : rows) {
       const auto time = [&](bool has, uint64_t value) {
         return has ? FormatDuration(value, glyphs) : glyphs.unmeasured;
@@ -151,17 +132,25 @@ std::string RenderObjectTable(const Startup& startup, const TerminalStyle& termi
       };
       if (dirtied) cells.emplace_back(pages(row.dirtied));
       if (read) cells.emplace_back(pages(row.read));
-      if (relocations) cells.emplace_back(time(row.has_relocation, row.relocation_ns));
-      if (constructors) cells.emplace_back(time(row.has_constructors, row.constructor_ns));
+      if (mapping) cells.emplace_back(CostText(row.load.mapping_ns, false, terminal));
+      if (relocations) {
+        cells.emplace_back(CostText(row.load.relocation_ns, row.indirect_relocation, terminal));
+      }
+      if (constructors) {
+        cells.emplace_back(CostText(row.load.constructor_ns, row.indirect_constructors, terminal));
+      }
       table.AddRow(std::move(cells));
     }
     return table;
   };
-  // The names take what the figures leave.
-  int figures = 0;
-  for (size_t i = 1; i < columns.size(); ++i) figures += 2 + DisplayWidth(columns[i].title);
-  const int name_width = std::max(kMinNameWidth, terminal.width - kIndent - figures);
-  return build(name_width).Render(terminal);
+  // The names take what the figures leave, and need some of it.
+  for (bool* costly : {&mapping, &constructors, &relocations}) {
+    if (build(0).WidthAfterFirst() + kMinNameWidth > terminal.width) *costly = false;
+  }
+  const int name_width = std::max(kMinNameWidth, terminal.width - build(0).WidthAfterFirst());
+  const std::string legend =
+      relocations || constructors ? RenderIndirectLegend(startup.objects(), terminal) : "";
+  return build(name_width).Render(terminal) + legend;
 }
 
 }  // namespace startscope

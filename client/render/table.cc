@@ -35,6 +35,13 @@ int Table::WidthBeforeLast() const {
   return total;
 }
 
+int Table::WidthAfterFirst() const {
+  const std::vector<int> widths = Widths();
+  int total = indent_;
+  for (size_t column = 1; column < widths.size(); ++column) total += widths[column] + kGap;
+  return total;
+}
+
 std::string Table::Render(const TerminalStyle& terminal) const {
   const std::vector<int> widths = Widths();
   std::string text;

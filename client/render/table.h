@@ -38,6 +38,8 @@ class Table {
   [[nodiscard]] bool empty() const { return rows_.empty(); }
   // Columns of the terminal that all table columns but the last take, with what separates them.
   [[nodiscard]] int WidthBeforeLast() const;
+  // The same of all but the first column.
+  [[nodiscard]] int WidthAfterFirst() const;
   [[nodiscard]] std::string Render(const TerminalStyle& terminal) const;
 
  private:

@@ -26,11 +26,27 @@ bool IsSet(const char* name) {
 }  // namespace
 
 Glyphs Glyphs::Utf8() {
-  return {.micro = "µ", .unmeasured = "–", .dot = "·", .ellipsis = "…", .arrow = "→"};
+  return {.micro = "µ",
+          .unmeasured = "–",
+          .dot = "·",
+          .ellipsis = "…",
+          .arrow = "→",
+          .branch = "├─ ",
+          .last_branch = "└─ ",
+          .trunk = "│  ",
+          .reference = "↑"};
 }
 
 Glyphs Glyphs::Ascii() {
-  return {.micro = "u", .unmeasured = "-", .dot = "|", .ellipsis = "~", .arrow = "->"};
+  return {.micro = "u",
+          .unmeasured = "-",
+          .dot = "|",
+          .ellipsis = "~",
+          .arrow = "->",
+          .branch = "|- ",
+          .last_branch = "`- ",
+          .trunk = "|  ",
+          .reference = "^"};
 }
 
 std::string Styled(const std::string& text, TextStyle style, const TerminalStyle& terminal) {
@@ -62,6 +78,7 @@ TerminalStyle DetectTerminal(int fd, ColorChoice choice) {
   const bool dumb = term != nullptr && strcmp(term, "dumb") == 0;
   style.color = choice == ColorChoice::kAlways ||
                 (choice == ColorChoice::kAuto && is_terminal && !dumb && !IsSet("NO_COLOR"));
+  style.rewritable = is_terminal && !dumb;
   style.utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
   style.glyphs = style.utf8 ? Glyphs::Utf8() : Glyphs::Ascii();
   style.width = kDefaultWidth;

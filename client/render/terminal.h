@@ -20,6 +20,12 @@ struct Glyphs {
   std::string dot;
   std::string ellipsis;
   std::string arrow;
+  // The lines of a tree: before an item that others follow, before the last one, and below each.
+  std::string branch;
+  std::string last_branch;
+  std::string trunk;
+  // Before what is shown elsewhere.
+  std::string reference;
 
   [[nodiscard]] static Glyphs Utf8();
   [[nodiscard]] static Glyphs Ascii();
@@ -30,6 +36,8 @@ struct TerminalStyle {
   int width = 100;
   bool utf8 = true;
   bool color = false;
+  // A line that was written can be taken back.
+  bool rewritable = false;
   Glyphs glyphs = Glyphs::Utf8();
 };
 

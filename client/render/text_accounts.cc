@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/render/display_width.h"
 #include "client/render/names.h"
+#include "client/render/object_name.h"
 #include "client/render/table.h"
 #include "client/render/text_run_summary.h"
 #include "client/render/text_sanitizer.h"
@@ -26,8 +27,6 @@ constexpr int kMaxRows = 8;
 constexpr int kMinNameWidth = 14;
 constexpr int kFigures = 24;  // the columns beside the names
 
-std::string BaseName(const std::string& path) { return path.substr(path.rfind('/') + 1); }
-
 std::string Omitted(uint64_t count, const std::string& noun, const TerminalStyle& terminal) {
   if (count == 0) return "";
   return RenderItems("not listed", {FormatCount(count, noun)}, terminal);
@@ -35,7 +34,8 @@ std::string Omitted(uint64_t count, const std::string& noun, const TerminalStyle
 
 std::string FilesTable(const startscope::v1::StorageReads& storage, const TerminalStyle& terminal) {
   const Glyphs& glyphs = terminal.glyphs;
-  Table table({{"read from storage"}, {"pages", Align::kRight}, {"waited", Align::kRight}}, kIndent);
+  Table table({{"read from storage"}, {"pages", Align::kRight}, {"waited", Align::kRight}},
+              kIndent);
   const auto time = [&](bool has, uint64_t value) {
     return has ? FormatDuration(value, glyphs) : glyphs.unmeasured;
   };
@@ -48,12 +48,12 @@ std::string FilesTable(const startscope::v1::StorageReads& storage, const Termin
       ++rest;
       continue;
     }
-    const std::string name =
-        file.path().empty() ? absl::StrCat("inode ", file.inode(), " on ", file.device(),
-                                           ", never mapped")
-                            : SanitizeText(file.path(), terminal.utf8);
-    table.AddRow({CutLeft(name, std::max(kMinNameWidth, terminal.width - kFigures), glyphs.ellipsis),
-                  absl::StrCat(file.pages()), time(file.has_wait_ns(), file.wait_ns())});
+    const std::string name = file.path().empty() ? absl::StrCat("inode ", file.inode(), " on ",
+                                                                file.device(), ", never mapped")
+                                                 : SanitizeText(file.path(), terminal.utf8);
+    table.AddRow(
+        {CutLeft(name, std::max(kMinNameWidth, terminal.width - kFigures), glyphs.ellipsis),
+         absl::StrCat(file.pages()), time(file.has_wait_ns(), file.wait_ns())});
   }
   if (rest > 0) table.AddRow({absl::StrCat(rest, " others"), absl::StrCat(rest_pages), ""});
   return table.empty() ? "" : table.Render(terminal);
@@ -138,9 +138,10 @@ std::string RenderSyscalls(const Startup& startup, const TerminalStyle& terminal
   const int width = std::max(20, (terminal.width - 16) / 2);
   for (int i = 0; i < std::min(use.searches_size(), kMaxRows); ++i) {
     const auto& search = use.searches(i);
-    searches.AddRow({CutLeft(SanitizeText(search.name(), terminal.utf8), width, glyphs.ellipsis),
-                     CutLeft(SanitizeText(search.directory(), terminal.utf8), width, glyphs.ellipsis),
-                     absl::StrCat(search.count())});
+    searches.AddRow(
+        {CutLeft(SanitizeText(search.name(), terminal.utf8), width, glyphs.ellipsis),
+         CutLeft(SanitizeText(search.directory(), terminal.utf8), width, glyphs.ellipsis),
+         absl::StrCat(search.count())});
   }
   if (use.searches_size() > kMaxRows) {
     searches.AddRow({absl::StrCat(use.searches_size() - kMaxRows, " others"), "", ""});

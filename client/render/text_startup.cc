@@ -12,6 +12,7 @@
 #include "client/render/object_table.h"
 #include "client/render/phase_table.h"
 #include "client/render/text_accounts.h"
+#include "client/render/text_inits.h"
 #include "client/render/text_sanitizer.h"
 #include "client/render/text_timeline.h"
 #include "client/render/units.h"
@@ -23,25 +24,30 @@ using startscope::v1::Startup;
 
 constexpr int kIndent = 2;
 
-std::string Header(const Startup& startup, const TerminalStyle& terminal) {
-  const std::string separator = absl::StrCat(" ", terminal.glyphs.dot, " ");
-  const std::string name = absl::StrCat(ShortName(startup.process(), terminal.utf8), " (pid ",
-                                        startup.process().pid(), ")");
-  const std::string outcome = OutcomePhrase(startup, terminal.glyphs);
-  const bool fine = startup.outcome() == startscope::v1::OUTCOME_REACHED ||
-                    startup.outcome() == startscope::v1::OUTCOME_REPLACED;
-  const std::string runtime = RuntimeName(startup.runtime(), terminal.utf8);
-  const std::string break_line = "\n  ";
-  std::string between[2] = {separator, separator};
-  if (DisplayWidth(name + separator + runtime + separator + outcome) > terminal.width) {
-    between[0] = break_line;
-    if (DisplayWidth(runtime + separator + outcome) + kIndent > terminal.width) {
-      between[1] = break_line;
+std::string RenderJoined(const std::string& label, const std::vector<std::string>& items,
+                         const std::string& sign, const TerminalStyle& terminal) {
+  const std::string separator = absl::StrCat(" ", sign, " ");
+  const std::string indent(kIndent, ' ');
+  std::string text = indent + Styled(label + ":", TextStyle::kDim, terminal);
+  int column = kIndent + DisplayWidth(label) + 1;
+  for (size_t i = 0; i < items.size(); ++i) {
+    const std::string& item = items[i];
+    const int width = DisplayWidth(item);
+    // An item that is not the last may be followed by the sign that ends its line.
+    const int after = i + 1 < items.size() ? 1 + DisplayWidth(sign) : 0;
+    const int needed = DisplayWidth(separator) + width + after;
+    if (i == 0) {
+      text += " " + item;
+      column += 1 + width;
+    } else if (column + needed <= terminal.width) {
+      text += separator + item;
+      column += DisplayWidth(separator) + width;
+    } else {
+      text += absl::StrCat(" ", sign, "\n", indent, indent, item);
+      column = 2 * kIndent + width;
     }
   }
-  return absl::StrCat(Styled(name, TextStyle::kBold, terminal), between[0], runtime, between[1],
-                      Styled(outcome, fine ? TextStyle::kBold : TextStyle::kWarning, terminal),
-                      "\n");
+  return text + "\n";
 }
 
 std::string Identity(const Startup& startup, const TerminalStyle& terminal) {
@@ -69,26 +75,6 @@ std::string Identity(const Startup& startup, const TerminalStyle& terminal) {
     text += RenderItems("recognised by", {safe(startup.runtime().evidence())}, terminal);
   }
   return text;
-}
-
-// `label: words …`, broken between words to fit the width; later lines are indented.
-std::string RenderWords(const std::string& label, const std::string& sentence,
-                        const TerminalStyle& terminal) {
-  const std::string indent(kIndent, ' ');
-  std::string text = indent + Styled(label + ":", TextStyle::kWarning, terminal);
-  int column = kIndent + DisplayWidth(label) + 1;
-  for (const std::string& word :
-       std::vector<std::string>(absl::StrSplit(sentence, ' ', absl::SkipEmpty()))) {
-    const int width = DisplayWidth(word);
-    if (column + 1 + width > terminal.width) {
-      text += absl::StrCat("\n", indent, indent, word);
-      column = 2 * kIndent + width;
-    } else {
-      text += " " + word;
-      column += 1 + width;
-    }
-  }
-  return text + "\n";
 }
 
 // How the program was named, when that is not its file.
@@ -174,24 +160,28 @@ std::string Observer(const Startup& startup, const TerminalStyle& terminal) {
 
 std::string RenderItems(const std::string& label, const std::vector<std::string>& items,
                         const TerminalStyle& terminal) {
-  const std::string separator = absl::StrCat(" ", terminal.glyphs.dot, " ");
+  return RenderJoined(label, items, terminal.glyphs.dot, terminal);
+}
+
+std::string RenderChain(const std::string& label, const std::vector<std::string>& items,
+                        const TerminalStyle& terminal) {
+  return RenderJoined(label, items, terminal.glyphs.arrow, terminal);
+}
+
+std::string RenderWords(const std::string& label, const std::string& sentence,
+                        const TerminalStyle& terminal) {
   const std::string indent(kIndent, ' ');
-  std::string text = indent + Styled(label + ":", TextStyle::kDim, terminal);
+  std::string text = indent + Styled(label + ":", TextStyle::kWarning, terminal);
   int column = kIndent + DisplayWidth(label) + 1;
-  for (size_t i = 0; i < items.size(); ++i) {
-    const std::string& item = items[i];
-    const int width = DisplayWidth(item);
-    // An item that is not the last may be followed by the dot that ends its line.
-    const int needed = DisplayWidth(separator) + width + (i + 1 < items.size() ? 2 : 0);
-    if (i == 0) {
-      text += " " + item;
-      column += 1 + width;
-    } else if (column + needed <= terminal.width) {
-      text += separator + item;
-      column += DisplayWidth(separator) + width;
-    } else {
-      text += absl::StrCat(" ", terminal.glyphs.dot, "\n", indent, indent, item);
+  for (const std::string& word :
+       std::vector<std::string>(absl::StrSplit(sentence, ' ', absl::SkipEmpty()))) {
+    const int width = DisplayWidth(word);
+    if (column + 1 + width > terminal.width) {
+      text += absl::StrCat("\n", indent, indent, word);
       column = 2 * kIndent + width;
+    } else {
+      text += " " + word;
+      column += 1 + width;
     }
   }
   return text + "\n";
@@ -216,13 +206,35 @@ std::string RenderDegradations(
   return text;
 }
 
+std::string RenderHeader(const Startup& startup, const TerminalStyle& terminal) {
+  const std::string separator = absl::StrCat(" ", terminal.glyphs.dot, " ");
+  const std::string name = absl::StrCat(ShortName(startup.process(), terminal.utf8), " (pid ",
+                                        startup.process().pid(), ")");
+  const std::string outcome = OutcomePhrase(startup, terminal.glyphs);
+  const bool fine = startup.outcome() == startscope::v1::OUTCOME_REACHED ||
+                    startup.outcome() == startscope::v1::OUTCOME_REPLACED;
+  const std::string runtime = RuntimeName(startup.runtime(), terminal.utf8);
+  const std::string break_line = "\n  ";
+  std::string between[2] = {separator, separator};
+  if (DisplayWidth(name + separator + runtime + separator + outcome) > terminal.width) {
+    between[0] = break_line;
+    if (DisplayWidth(runtime + separator + outcome) + kIndent > terminal.width) {
+      between[1] = break_line;
+    }
+  }
+  return absl::StrCat(Styled(name, TextStyle::kBold, terminal), between[0], runtime, between[1],
+                      Styled(outcome, fine ? TextStyle::kBold : TextStyle::kWarning, terminal),
+                      "\n");
+}
+
 std::string RenderStartup(const Startup& startup, const TerminalStyle& terminal, bool identity) {
-  std::string text = Header(startup, terminal);
+  std::string text = RenderHeader(startup, terminal);
   if (identity) text += Identity(startup, terminal);
   text += Script(startup, terminal);
   text += RenderPhaseTable(startup, terminal);
   text += RenderBlame(startup, terminal);
   text += RenderObjectTable(startup, terminal);
+  text += RenderInits(startup, terminal);
   text += RenderSlowFaults(startup, terminal);
   text += RenderSyscalls(startup, terminal);
   text += RenderStorage(startup, terminal);

@@ -17,6 +17,10 @@ namespace startscope {
 [[nodiscard]] std::string RenderStartup(const startscope::v1::Startup& startup,
                                         const TerminalStyle& terminal, bool identity);
 
+// Who started, what kind of program it is and how it ended: the first line of that, or three.
+[[nodiscard]] std::string RenderHeader(const startscope::v1::Startup& startup,
+                                       const TerminalStyle& terminal);
+
 // The degradations of a startup or of a whole watch, a warning per line with its advice.
 [[nodiscard]] std::string RenderDegradations(
     const google::protobuf::RepeatedPtrField<startscope::v1::Degradation>& degradations,
@@ -25,6 +29,14 @@ namespace startscope {
 // `label: item · item · …`, broken between items to fit the width; later lines are indented.
 [[nodiscard]] std::string RenderItems(const std::string& label,
                                       const std::vector<std::string>& items,
+                                      const TerminalStyle& terminal);
+// The same with arrows between the items.
+[[nodiscard]] std::string RenderChain(const std::string& label,
+                                      const std::vector<std::string>& items,
+                                      const TerminalStyle& terminal);
+
+// `label: words …`, broken between words to fit the width; later lines are indented. Stands out.
+[[nodiscard]] std::string RenderWords(const std::string& label, const std::string& sentence,
                                       const TerminalStyle& terminal);
 
 }  // namespace startscope

@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "client/render/display_width.h"
 #include "client/render/names.h"
+#include "client/render/object_name.h"
 #include "client/render/table.h"
 #include "client/render/text_sanitizer.h"
 #include "client/render/text_startup.h"
@@ -27,8 +28,6 @@ constexpr int kIndent = 2;
 constexpr size_t kMaxSlow = 8;
 constexpr int kMinWhereWidth = 12;
 constexpr uint64_t kPageBytes = 4096;
-
-std::string BaseName(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
 // "libc.so.6+0x1d3000", or the address where no file is.
 std::string Place(const std::string& object, uint64_t file_offset, uint64_t address,
@@ -65,8 +64,8 @@ std::string Window(const FaultEntry& fault) {
 }
 
 std::string MappingText(const MappingEntry& mapping, const TerminalStyle& terminal) {
-  std::vector<std::string> words = {absl::StrCat(
-      Place(mapping.object(), mapping.file_offset(), mapping.address(), terminal))};
+  std::vector<std::string> words = {
+      absl::StrCat(Place(mapping.object(), mapping.file_offset(), mapping.address(), terminal))};
   if (mapping.size_bytes() != 0) words.push_back(FormatBytes(mapping.size_bytes()));
   if (!mapping.permissions().empty()) {
     words.push_back(SanitizeText(mapping.permissions(), terminal.utf8));
@@ -131,15 +130,12 @@ std::string RenderSlowFaults(const Startup& startup, const TerminalStyle& termin
   }
   if (faults.empty()) return Omitted(startup.timeline_omitted(), terminal);
   const size_t shown = std::min(kMaxSlow, faults.size());
-  std::partial_sort(faults.begin(), faults.begin() + static_cast<std::ptrdiff_t>(shown), faults.end(),
-                    [](const TimelineEntry* a, const TimelineEntry* b) {
+  std::partial_sort(faults.begin(), faults.begin() + static_cast<std::ptrdiff_t>(shown),
+                    faults.end(), [](const TimelineEntry* a, const TimelineEntry* b) {
                       return a->fault().latency_ns() > b->fault().latency_ns();
                     });
   const auto build = [&](int where_width) {
-    Table table({{"slowest faults"},
-                 {"took", Align::kRight},
-                 {"at", Align::kRight},
-                 {"where"}},
+    Table table({{"slowest faults"}, {"took", Align::kRight}, {"at", Align::kRight}, {"where"}},
                 kIndent);
     for (size_t i = 0; i < shown; ++i) {
       Line line = LineOf(*faults[i], terminal);
@@ -165,7 +161,8 @@ std::string RenderTimeline(const Startup& startup, const TerminalStyle& terminal
       table.AddRow({"", Cell(PhaseName(phase), TextStyle::kBold), "", ""});
     }
     Line line = LineOf(entry, terminal);
-    if (entry.tid() != startup.process().pid()) absl::StrAppend(&line.where, " (thread ", entry.tid(), ")");
+    if (entry.tid() != startup.process().pid())
+      absl::StrAppend(&line.where, " (thread ", entry.tid(), ")");
     const bool major = entry.has_fault() && entry.fault().major();
     table.AddRow({FormatDuration(entry.offset_ns(), terminal.glyphs),
                   Cell(std::move(line.what), major ? TextStyle::kWarning : TextStyle::kPlain),
@@ -187,36 +184,39 @@ std::string RenderPages(const Startup& startup, const TerminalStyle& terminal) {
                  {"access"}},
                 kIndent);
     for (const auto& page : object.pages()) {
-      const bool in_file = object.inode() != 0 && (page.file_offset() != 0 || page.address() == object.load_address());
-      table.AddRow({absl::StrCat(page.touch_order()),
-                    absl::StrCat(in_file ? "+0x" : "0x",
-                                 absl::Hex(in_file ? page.file_offset() : page.address())),
-                    FaultPair(true, page.minor_faults(), true, page.major_faults(), glyphs),
-                    page.has_fault_ns() ? FormatDuration(page.fault_ns(), glyphs) : glyphs.unmeasured,
-                    FormatDuration(page.first_touch_offset_ns(), glyphs),
-                    Join({page.written() ? "written" : "", page.fetched() ? "executed" : ""})});
+      const bool in_file = object.inode() != 0 &&
+                           (page.file_offset() != 0 || page.address() == object.load_address());
+      table.AddRow(
+          {absl::StrCat(page.touch_order()),
+           absl::StrCat(in_file ? "+0x" : "0x",
+                        absl::Hex(in_file ? page.file_offset() : page.address())),
+           FaultPair(true, page.minor_faults(), true, page.major_faults(), glyphs),
+           page.has_fault_ns() ? FormatDuration(page.fault_ns(), glyphs) : glyphs.unmeasured,
+           FormatDuration(page.first_touch_offset_ns(), glyphs),
+           Join({page.written() ? "written" : "", page.fetched() ? "executed" : ""})});
     }
     text += table.Render(terminal) + Omitted(object.pages_omitted(), terminal);
   }
   return text;
 }
 
-std::string RenderLoaderEvent(const startscope::v1::LoaderEvent& event,
-                              const TerminalStyle& terminal) {
+std::string RenderLoaderCall(const startscope::v1::LoaderEvent& event,
+                             const TerminalStyle& terminal) {
   const Glyphs& glyphs = terminal.glyphs;
   const auto safe = [&](const std::string& text) { return SanitizeText(text, terminal.utf8); };
   const bool closes = event.kind() == startscope::v1::LOADER_EVENT_KIND_CLOSE;
-  const std::string what = closes ? "closed"
-                           : event.objects().empty()
-                               ? "opened again, nothing new"
-                               : absl::StrCat("loaded ", FormatCount(event.objects_size(), "object"));
+  const std::string what =
+      closes ? "closed"
+      : event.objects().empty()
+          ? "opened again, nothing new"
+          : absl::StrCat("loaded ", FormatCount(event.objects_size(), "object"));
   std::vector<std::string> items = {
       absl::StrCat(ShortName(event.process(), terminal.utf8), " (pid ", event.process().pid(), ")"),
       absl::StrCat(what, " ", FormatDuration(event.offset_ns(), glyphs), " after its begin")};
   if (!event.requested().empty()) items.push_back("asked for " + safe(event.requested()));
   if (!event.caller_object().empty()) {
-    items.push_back(absl::StrCat(
-        "by ", Place(event.caller_object(), event.caller_offset(), 0, terminal)));
+    items.push_back(
+        absl::StrCat("by ", Place(event.caller_object(), event.caller_offset(), 0, terminal)));
   }
   if (event.has_duration_ns() && !event.objects().empty()) {
     items.push_back("in " + FormatDuration(event.duration_ns(), glyphs));
@@ -224,11 +224,16 @@ std::string RenderLoaderEvent(const startscope::v1::LoaderEvent& event,
                                            event.has_major_faults(), event.major_faults(), glyphs),
                                  " faults"));
   }
-  std::string text = RenderItems("loader", items, terminal);
+  return RenderItems("loader", items, terminal);
+}
+
+std::string RenderLoaderEvent(const startscope::v1::LoaderEvent& event,
+                              const TerminalStyle& terminal) {
+  std::string text = RenderLoaderCall(event, terminal);
   for (const auto& object : event.objects()) {
     absl::StrAppend(&text, std::string(2 * kIndent, ' '),
-                    CutLeft(safe(object.path()), std::max(20, terminal.width - 2 * kIndent),
-                            glyphs.ellipsis),
+                    CutLeft(SanitizeText(object.path(), terminal.utf8),
+                            std::max(20, terminal.width - 2 * kIndent), terminal.glyphs.ellipsis),
                     "\n");
   }
   return text;

@@ -23,6 +23,9 @@ namespace startscope {
 // Every page that faulted, by object, in the order of first touch.
 [[nodiscard]] std::string RenderPages(const startscope::v1::Startup& startup,
                                       const TerminalStyle& terminal);
+// What the loader was asked for after a startup, and by whom: a line, broken to fit.
+[[nodiscard]] std::string RenderLoaderCall(const startscope::v1::LoaderEvent& event,
+                                           const TerminalStyle& terminal);
 // What was loaded after a startup: one line, and one for each object.
 [[nodiscard]] std::string RenderLoaderEvent(const startscope::v1::LoaderEvent& event,
                                             const TerminalStyle& terminal);

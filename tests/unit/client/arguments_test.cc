@@ -48,10 +48,33 @@ TEST(Arguments, WhatToMeasureBeyondTheLevel) {
   const auto plain = Parsed<RunOptions>({"run", "--", "ls"}).measure;
   EXPECT_FALSE(plain.waits || plain.syscalls || plain.samples || plain.loader_events ||
                plain.timeline);
-  const auto all = Parsed<WatchOptions>(
-      {"watch", "--waits", "--syscalls", "--samples", "--loader-events"}).measure;
+  const auto all =
+      Parsed<WatchOptions>({"watch", "--waits", "--syscalls", "--samples", "--loader-events"})
+          .measure;
   EXPECT_TRUE(all.waits && all.syscalls && all.samples && all.loader_events);
   EXPECT_EQ(all.level, startscope::v1::LEVEL_PHASES);
+}
+
+TEST(Arguments, ViewsAreOfOneRunWithObjects) {
+  const auto run =
+      Parsed<RunOptions>({"run", "--tree", "--why", "libz.so.1", "--link", "--", "ls"});
+  EXPECT_TRUE(run.views.tree && run.views.link);
+  EXPECT_EQ(run.views.why, "libz.so.1");
+  EXPECT_EQ(Parsed<ShowOptions>({"show", "--why", "libz.so.1", "last"}).views.why, "libz.so.1");
+  EXPECT_THAT(Stopped({"run", "--tree", "--level", "phases", "--", "ls"}).text,
+              HasSubstr("--level objects"));
+  EXPECT_EQ(Stopped({"run", "--link", "-n", "3", "--", "ls"}).exit_code, kExitUsage);
+}
+
+TEST(Arguments, PeopleAreToldWhatAStartIsStuckInAndProgramsOnRequest) {
+  EXPECT_EQ(Parsed<WatchOptions>({"watch"}).measure.stuck_after_s, 2.0);
+  EXPECT_EQ(Parsed<RunOptions>({"run", "--", "ls"}).measure.stuck_after_s, 2.0);
+  EXPECT_FALSE(Parsed<WatchOptions>({"watch", "--format", "json"}).measure.stuck_after_s);
+  EXPECT_FALSE(Parsed<WatchOptions>({"watch", "--until", "exit"}).measure.stuck_after_s);
+  EXPECT_FALSE(Parsed<WatchOptions>({"watch", "--stuck-after", "0"}).measure.stuck_after_s);
+  EXPECT_EQ(Parsed<WatchOptions>({"watch", "--format", "json", "--stuck-after", "0.5"})
+                .measure.stuck_after_s,
+            0.5);
 }
 
 TEST(Arguments, ATimelineIsOfLevelPages) {
@@ -72,7 +95,8 @@ TEST(Arguments, ATimelineOfALowerLevelOrOfManyRunsIsAContradiction) {
   EXPECT_THAT(Stopped({"run", "--timeline", "--level", "objects", "--", "ls"}).text,
               HasSubstr("--level pages"));
   EXPECT_EQ(Stopped({"watch", "--timeline-limit", "7", "--level", "phases"}).exit_code, kExitUsage);
-  EXPECT_THAT(Stopped({"run", "-n", "2", "--timeline", "--", "ls"}).text, HasSubstr("--format json"));
+  EXPECT_THAT(Stopped({"run", "-n", "2", "--timeline", "--", "ls"}).text,
+              HasSubstr("--format json"));
   EXPECT_TRUE(Parsed<RunOptions>({"run", "-n", "2", "--timeline", "--format", "json", "--", "ls"})
                   .measure.timeline);
 }

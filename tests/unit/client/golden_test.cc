@@ -1,74 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The startscope authors
 
-// Startups as text protos in, text as people see it out. Run with STARTSCOPE_UPDATE_GOLDEN=1 to
-// write the expected files anew after a wanted change, and read the difference.
+// Startups as text protos in, text as people see it out: see golden_files.h.
 
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
-#include <fstream>
-#include <sstream>
-
-#include "client/render/display_width.h"
 #include "client/render/text_startup.h"
 #include "client/render/text_status.h"
 #include "client/render/text_timeline.h"
 #include "client/render/watch_line.h"
-#include "google/protobuf/text_format.h"
+#include "tests/unit/client/golden_files.h"
 
 namespace startscope {
 namespace {
 
-std::string ReadFile(const std::string& path) {
-  std::ifstream file(path);
-  EXPECT_TRUE(file.good()) << path;
-  std::stringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
-template <typename Message>
-Message Load(const std::string& name) {
-  Message message;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(
-      ReadFile(std::string(GOLDEN_DIRECTORY "/") + name + ".textproto"), &message))
-      << name;
-  return message;
-}
-
-void ExpectGolden(const std::string& name, const std::string& actual) {
-  const std::string path = std::string(GOLDEN_DIRECTORY "/") + name + ".txt";
-  if (getenv("STARTSCOPE_UPDATE_GOLDEN") != nullptr) std::ofstream(path) << actual;
-  EXPECT_EQ(actual, ReadFile(path)) << "see STARTSCOPE_UPDATE_GOLDEN";
-}
-
-TerminalStyle Width(int width) {
-  TerminalStyle style;
-  style.width = width;
-  return style;
-}
-
-void ExpectNoLineWiderThan(int width, const std::string& text) {
-  std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line);) EXPECT_LE(DisplayWidth(line), width) << line;
-}
-
 class Golden : public testing::TestWithParam<const char*> {};
 
 TEST_P(Golden, TextForm) {
-  const auto startup = Load<startscope::v1::Startup>(GetParam());
-  ExpectGolden(GetParam(), RenderStartup(startup, Width(100), true));
+  const auto startup = LoadGolden<startscope::v1::Startup>(GetParam());
+  ExpectGolden(GetParam(), RenderStartup(startup, GoldenWidth(100), true));
 }
 
 TEST_P(Golden, FitsEveryWidth) {
-  const auto startup = Load<startscope::v1::Startup>(GetParam());
+  const auto startup = LoadGolden<startscope::v1::Startup>(GetParam());
   for (const int width : {60, 72, 80, 84, 100, 120}) {
     auto shortened = startup;
     // A single name or path has no place to break; everything around it must fit.
     shortened.mutable_process()->set_executable("/bin/p");
     shortened.clear_startup_id();
-    ExpectNoLineWiderThan(width, RenderStartup(shortened, Width(width), false));
+    ExpectNoLineWiderThan(width, RenderStartup(shortened, GoldenWidth(width), false));
   }
 }
 
@@ -79,36 +40,34 @@ INSTANTIATE_TEST_SUITE_P(Startups, Golden,
                          [](const auto& info) { return std::string(info.param); });
 
 TEST(GoldenForms, NarrowTerminal) {
-  const auto startup = Load<startscope::v1::Startup>("glibc_hello");
-  ExpectGolden("glibc_hello_60", RenderStartup(startup, Width(60), false));
+  const auto startup = LoadGolden<startscope::v1::Startup>("glibc_hello");
+  ExpectGolden("glibc_hello_60", RenderStartup(startup, GoldenWidth(60), false));
 }
 
 TEST(GoldenForms, AsciiLocale) {
-  TerminalStyle style = Width(100);
-  style.utf8 = false;
-  style.glyphs = Glyphs::Ascii();
-  const std::string text = RenderStartup(Load<startscope::v1::Startup>("hostile"), style, true);
+  const std::string text =
+      RenderStartup(LoadGolden<startscope::v1::Startup>("hostile"), GoldenAscii(100), true);
   ExpectGolden("hostile_ascii", text);
   for (const char c : text) EXPECT_LT(static_cast<unsigned char>(c), 0x80u);
 }
 
 TEST(GoldenForms, HostileTextCannotReachTheTerminal) {
   const std::string text =
-      RenderStartup(Load<startscope::v1::Startup>("hostile"), Width(100), true);
+      RenderStartup(LoadGolden<startscope::v1::Startup>("hostile"), GoldenWidth(100), true);
   EXPECT_EQ(text.find('\x1b'), std::string::npos);
   EXPECT_EQ(text.find("\u202e"), std::string::npos);
 }
 
 TEST(GoldenForms, TimelineAndPages) {
-  const auto startup = Load<startscope::v1::Startup>("cold_pages");
-  ExpectGolden("cold_pages_timeline", RenderTimeline(startup, Width(100)));
-  ExpectGolden("cold_pages_pages", RenderPages(startup, Width(100)));
-  const auto without = Load<startscope::v1::Startup>("glibc_hello");
-  EXPECT_EQ(RenderTimeline(without, Width(100)) + RenderPages(without, Width(100)), "");
+  const auto startup = LoadGolden<startscope::v1::Startup>("cold_pages");
+  ExpectGolden("cold_pages_timeline", RenderTimeline(startup, GoldenWidth(100)));
+  ExpectGolden("cold_pages_pages", RenderPages(startup, GoldenWidth(100)));
+  const auto without = LoadGolden<startscope::v1::Startup>("glibc_hello");
+  EXPECT_EQ(RenderTimeline(without, GoldenWidth(100)) + RenderPages(without, GoldenWidth(100)), "");
 }
 
 TEST(GoldenForms, HostileNamesInATimeline) {
-  auto startup = Load<startscope::v1::Startup>("cold_pages");
+  auto startup = LoadGolden<startscope::v1::Startup>("cold_pages");
   for (auto& entry : *startup.mutable_timeline()) {
     if (entry.has_fault()) {
       entry.mutable_fault()->set_object("/lib/\x1b[31mevil\u202e");
@@ -117,43 +76,44 @@ TEST(GoldenForms, HostileNamesInATimeline) {
   }
   for (auto& object : *startup.mutable_objects()) object.set_path("/lib/\x1b[31mevil\u202e");
   for (auto& total : *startup.mutable_syscalls()->mutable_totals()) total.set_name("read\x1b[2J");
-  const std::string text = RenderStartup(startup, Width(100), true) +
-                           RenderTimeline(startup, Width(100)) + RenderPages(startup, Width(100));
+  const std::string text = RenderStartup(startup, GoldenWidth(100), true) +
+                           RenderTimeline(startup, GoldenWidth(100)) +
+                           RenderPages(startup, GoldenWidth(100));
   EXPECT_EQ(text.find('\x1b'), std::string::npos);
   EXPECT_EQ(text.find("\u202e"), std::string::npos);
 }
 
 TEST(GoldenForms, LoaderEvent) {
-  const auto event = Load<startscope::v1::LoaderEvent>("loader_event");
-  ExpectGolden("loader_event", RenderLoaderEvent(event, Width(100)));
-  ExpectNoLineWiderThan(80, RenderLoaderEvent(event, Width(80)));
+  const auto event = LoadGolden<startscope::v1::LoaderEvent>("loader_event");
+  ExpectGolden("loader_event", RenderLoaderEvent(event, GoldenWidth(100)));
+  ExpectNoLineWiderThan(80, RenderLoaderEvent(event, GoldenWidth(80)));
 }
 
 TEST(GoldenForms, WatchLines) {
   setenv("TZ", "UTC", 1);
-  std::string text = WatchHeading(Width(100));
+  std::string text = WatchHeading(GoldenWidth(100));
   for (const char* name : {"glibc_hello", "killed", "unperturbed", "hostile", "degraded"}) {
-    text += WatchLine(Load<startscope::v1::Startup>(name), Width(100));
+    text += WatchLine(LoadGolden<startscope::v1::Startup>(name), GoldenWidth(100));
   }
   ExpectGolden("watch_lines", text);
   ExpectNoLineWiderThan(100, text);
 }
 
 TEST(GoldenForms, Status) {
-  const auto status = Load<startscope::v1::GetStatusResponse>("status");
+  const auto status = LoadGolden<startscope::v1::GetStatusResponse>("status");
   EXPECT_EQ(UnhealthyReason(status), "");
-  ExpectGolden("status", RenderStatus(status, Width(100)));
+  ExpectGolden("status", RenderStatus(status, GoldenWidth(100)));
 }
 
 TEST(Status, WithoutBtfTheDaemonIsUnhealthy) {
-  auto status = Load<startscope::v1::GetStatusResponse>("status");
+  auto status = LoadGolden<startscope::v1::GetStatusResponse>("status");
   status.mutable_kernel()->mutable_features(0)->set_available(false);
   EXPECT_NE(UnhealthyReason(status), "");
-  EXPECT_NE(RenderStatus(status, Width(100)).find("unhealthy"), std::string::npos);
+  EXPECT_NE(RenderStatus(status, GoldenWidth(100)).find("unhealthy"), std::string::npos);
 }
 
 TEST(Status, WithNoProbeLeftTheDaemonIsUnhealthy) {
-  auto status = Load<startscope::v1::GetStatusResponse>("status");
+  auto status = LoadGolden<startscope::v1::GetStatusResponse>("status");
   for (auto& probe : *status.mutable_probes()) {
     probe.set_state(startscope::v1::PROBE_STATE_UNAVAILABLE);
   }

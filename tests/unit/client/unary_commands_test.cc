@@ -114,6 +114,23 @@ TEST_F(UnaryCommands, ShowOfAnUnknownIdIsNotFound) {
   EXPECT_THAT(result.err, HasSubstr("999-x"));
 }
 
+TEST_F(UnaryCommands, ShowGivesViewsInThePlaceOfTheBreakdown) {
+  Keep(1);
+  auto* object = kept_[0].add_objects();
+  object->set_kind(startscope::v1::OBJECT_KIND_LIBRARY);
+  object->set_path("/lib/libz.so.1");
+  EXPECT_THAT(Client({"show", "last", "--tree", "--link"}).out, HasSubstr("libz.so.1"));
+  const ClientResult why = Client({"show", "last", "--why", "libz.so.1"});
+  EXPECT_EQ(why.code, 0) << why.err;
+  EXPECT_THAT(why.out, testing::Not(HasSubstr("loader bootstrap")));
+  EXPECT_THAT(why.out, HasSubstr("loaded because"));
+  const ClientResult unknown = Client({"show", "last", "--why", "libx.so.1"});
+  EXPECT_EQ(unknown.code, 6);
+  EXPECT_THAT(unknown.err, HasSubstr("did you mean libz.so.1"));
+  EXPECT_THAT(Client({"show", "last", "--why", "x", "--format", "json"}).out,
+              HasSubstr("\"startup_id\":"));
+}
+
 TEST_F(UnaryCommands, StatusOfAHealthyDaemonIsZero) {
   daemon_.service.on_status = [](startscope::v1::GetStatusResponse* response) {
     response->set_version("9.9");

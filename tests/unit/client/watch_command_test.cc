@@ -158,5 +158,26 @@ TEST_F(WatchCommand, ARefusalGivesTheDaemonsReason) {
   EXPECT_THAT(result.err, HasSubstr("level: use OBJECTS"));
 }
 
+WatchStartupsResponse StuckMessage() {
+  WatchStartupsResponse message;
+  auto* stuck = message.mutable_startup_stuck();
+  stuck->mutable_process()->set_pid(12);
+  stuck->mutable_process()->set_executable("/usr/sbin/slow");
+  stuck->set_phase(startscope::v1::PHASE_CONSTRUCTORS);
+  stuck->set_elapsed_ns(2'000'000'000);
+  return message;
+}
+
+TEST_F(WatchCommand, AStartThatIsStuckIsTold) {
+  Serve(1, {StuckMessage()});
+  const ClientResult text = RunClient(Arguments({"--limit", "1"}));
+  EXPECT_THAT(text.out, HasSubstr("… slow (pid 12) starting for 2.00 s"));
+  EXPECT_EQ(request_.stuck_after().seconds(), 2);
+  const ClientResult json =
+      RunClient(Arguments({"--limit", "1", "--format", "json", "--stuck-after", "0.5"}));
+  EXPECT_THAT(json.out, StartsWith("{\"startup_stuck\":{"));
+  EXPECT_EQ(request_.stuck_after().nanos(), 500'000'000);
+}
+
 }  // namespace
 }  // namespace startscope
