@@ -27,6 +27,7 @@ constexpr char kMainFooter[] =
     "  startscope run --format json -- ls     as data, one Startup per line\n"
     "  startscope watch --exe '/usr/bin/*'    every start on this machine that matches\n"
     "  startscope show last                   the most recent start, in full\n"
+    "  startscope doctor                      what cannot be measured here, and what to do\n"
     "\n"
     "Exit codes: 0 done, 2 usage, 3 no daemon, 4 the daemon failed or refused, 5 connection lost,\n"
     "6 no such startup. run gives the command's own code, 125 when startscope failed once the\n"
@@ -303,6 +304,12 @@ std::variant<ParsedCommand, ParseStop> ParseArguments(const std::vector<std::str
   SetUp(*status_app, "");
   AddCommon(*status_app, common);
 
+  DoctorOptions doctor;
+  CLI::App* doctor_app =
+      app.add_subcommand("doctor", "Say what cannot be measured here, why, and what to do");
+  SetUp(*doctor_app, "");
+  AddCommon(*doctor_app, common);
+
   // What follows `--` is the command's and must not be read as ours.
   auto separator = arguments.end();
   if (std::find(arguments.begin(), arguments.end(), "run") != arguments.end()) {
@@ -326,7 +333,7 @@ std::variant<ParsedCommand, ParseStop> ParseArguments(const std::vector<std::str
 
   watch_filter.Fill(watch.filter);
   list_filter.Fill(list.filter);
-  run.common = watch.common = list.common = show.common = status.common = common;
+  run.common = watch.common = list.common = show.common = status.common = doctor.common = common;
   // Of a run, the number of runs and the format decide.
   const std::string run_error = Imply(startscope::v1::LEVEL_UNSPECIFIED, run.measure);
   const std::string watch_error = Imply(startscope::v1::LEVEL_PHASES, watch.measure);
@@ -364,6 +371,7 @@ std::variant<ParsedCommand, ParseStop> ParseArguments(const std::vector<std::str
   if (list_app->parsed()) return ParsedCommand(list);
   if (show_app->parsed()) return ParsedCommand(show);
   if (status_app->parsed()) return ParsedCommand(status);
+  if (doctor_app->parsed()) return ParsedCommand(doctor);
   return ParseStop{kExitUsage, app.help()};
 }
 

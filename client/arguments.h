@@ -85,8 +85,12 @@ struct StatusOptions {
   CommonOptions common;
 };
 
-using ParsedCommand =
-    std::variant<RunOptions, WatchOptions, ListOptions, ShowOptions, StatusOptions>;
+struct DoctorOptions {
+  CommonOptions common;
+};
+
+using ParsedCommand = std::variant<RunOptions, WatchOptions, ListOptions, ShowOptions,
+                                   StatusOptions, DoctorOptions>;
 
 // What to print instead of doing anything: help, the version, or a usage error.
 struct ParseStop {

@@ -98,15 +98,19 @@ absl::StatusOr<std::string> SocketPath(const std::string& address) {
   return std::string(path);
 }
 
+std::string DaemonAddress(const std::string& given) {
+  if (!given.empty()) return given;
+  const char* environment = getenv("STARTSCOPE_ADDRESS");
+  const bool set = environment != nullptr && environment[0] != '\0';
+  return set ? environment : kDefaultAddress;
+}
+
 std::variant<std::unique_ptr<Connection>, Failure> Connection::Open(
     const ConnectionOptions& options) {
   const char* environment = getenv("STARTSCOPE_ADDRESS");
   const bool from_environment = environment != nullptr && environment[0] != '\0';
   const bool named = !options.address.empty() || from_environment;
-  const std::string address = !options.address.empty() ? options.address
-                              : from_environment       ? std::string(environment)
-                                                       : std::string(kDefaultAddress);
-  absl::StatusOr<std::string> path = SocketPath(address);
+  absl::StatusOr<std::string> path = SocketPath(DaemonAddress(options.address));
   if (!path.ok()) return Failure{kExitUsage, path.status()};
 
   auto connection = std::unique_ptr<Connection>(new Connection());

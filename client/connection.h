@@ -53,6 +53,9 @@ class Connection {
   std::unique_ptr<startscope::v1::StartupService::Stub> stub_;
 };
 
+// The address that is meant by --address `given`: itself, or STARTSCOPE_ADDRESS, or kDefaultAddress.
+[[nodiscard]] std::string DaemonAddress(const std::string& given);
+
 // The file system path of a `unix:PATH` or `unix:///PATH` address, or of a bare absolute path.
 [[nodiscard]] absl::StatusOr<std::string> SocketPath(const std::string& address);
 

@@ -5,8 +5,7 @@
 
 #include <unistd.h>
 
-#include <chrono>
-
+#include "client/commands/get_status.h"
 #include "client/commands/watch_request.h"
 #include "client/connection.h"
 #include "client/json.h"
@@ -14,13 +13,6 @@
 #include "client/render/text_status.h"
 
 namespace startscope {
-namespace {
-
-// A private daemon first has to load its programs.
-constexpr std::chrono::seconds kCallTimeout(30);
-
-}  // namespace
-
 int StatusCommand(const StatusOptions& options) {
   auto opened = Connection::Open({.address = options.common.address});
   if (auto* failure = std::get_if<Failure>(&opened)) {
@@ -28,15 +20,12 @@ int StatusCommand(const StatusOptions& options) {
     return failure->exit_code;
   }
   Connection& connection = *std::get<std::unique_ptr<Connection>>(opened);
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + kCallTimeout);
-  startscope::v1::GetStatusResponse response;
-  const grpc::Status called = connection.stub().GetStatus(&context, {}, &response);
-  if (!called.ok()) {
-    const Failure failure = connection.Explain(called, false);
-    PrintError(std::string(failure.status.message()));
-    return failure.exit_code;
+  const auto status = GetStatus(connection);
+  if (const auto* failure = std::get_if<Failure>(&status)) {
+    PrintError(std::string(failure->status.message()));
+    return failure->exit_code;
   }
+  const auto& response = std::get<startscope::v1::GetStatusResponse>(status);
   OutputSink out = OutputSink::ForDescriptor(STDOUT_FILENO);
   absl::Status written;
   if (options.common.format == Format::kJson) {

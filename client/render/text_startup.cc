@@ -169,9 +169,9 @@ std::string RenderChain(const std::string& label, const std::vector<std::string>
 }
 
 std::string RenderWords(const std::string& label, const std::string& sentence,
-                        const TerminalStyle& terminal) {
+                        const TerminalStyle& terminal, TextStyle style) {
   const std::string indent(kIndent, ' ');
-  std::string text = indent + Styled(label + ":", TextStyle::kWarning, terminal);
+  std::string text = indent + Styled(label + ":", style, terminal);
   int column = kIndent + DisplayWidth(label) + 1;
   for (const std::string& word :
        std::vector<std::string>(absl::StrSplit(sentence, ' ', absl::SkipEmpty()))) {

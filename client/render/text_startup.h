@@ -35,9 +35,10 @@ namespace startscope {
                                       const std::vector<std::string>& items,
                                       const TerminalStyle& terminal);
 
-// `label: words …`, broken between words to fit the width; later lines are indented. Stands out.
+// `label: words …`, broken between words to fit the width; later lines are indented.
 [[nodiscard]] std::string RenderWords(const std::string& label, const std::string& sentence,
-                                      const TerminalStyle& terminal);
+                                      const TerminalStyle& terminal,
+                                      TextStyle style = TextStyle::kWarning);
 
 }  // namespace startscope
 

@@ -45,6 +45,14 @@ TEST(LoadSet, AScriptIsReadToo) {
   EXPECT_THAT(files, Contains(Real("/bin/sh")));
 }
 
+TEST(LoadSet, LibrariesAreWhatIsNeitherTheProgramNorTheCache) {
+  const auto files = LibrariesToLoad({.exec_path = "/bin/ls", .images = {"/bin/ls"}});
+  EXPECT_THAT(files, Contains(Real("/lib64/ld-linux-x86-64.so.2")));
+  EXPECT_THAT(files, Contains(Real("/lib/x86_64-linux-gnu/libc.so.6")));
+  EXPECT_THAT(files, testing::Not(Contains(Real("/bin/ls"))));
+  EXPECT_THAT(files, testing::Not(Contains("/etc/ld.so.cache")));
+}
+
 TEST(LoadSet, FilesThatWereMapped) {
   startscope::v1::Startup startup;
   const auto add = [&](const char* path, uint64_t inode, bool deleted) {

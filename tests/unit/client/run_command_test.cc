@@ -118,6 +118,37 @@ TEST_F(RunCommand, ExecutesNothingBeforeTheProbesAreArmed) {
   EXPECT_TRUE(std::filesystem::exists(mark));
 }
 
+TEST_F(RunCommand, AtLevelFunctionsTheDaemonLearnsWhatWillBeLoaded) {
+  WatchStartupsRequest seen;
+  daemon_.service.on_watch = [&](grpc::ServerContext*, const WatchStartupsRequest& request,
+                                 WatchWriter* writer) {
+    seen = request;
+    writer->Write(ArmedMessage());
+    Startup startup = SampleStartup(request.allow(0).pid(0), "/bin/true");
+    startup.set_outcome(startscope::v1::OUTCOME_EXITED);
+    auto* object = startup.add_objects();
+    object->set_kind(startscope::v1::OBJECT_KIND_EXECUTABLE);
+    object->set_path("/bin/true");
+    startscope::v1::WatchStartupsResponse stuck;
+    stuck.mutable_startup_stuck()->mutable_process()->set_executable("/bin/true");
+    stuck.mutable_startup_stuck()->set_elapsed_ns(2'000'000'000);
+    writer->Write(stuck);
+    writer->Write(FinishedMessage(startup));
+    WaitForCancel(writer);
+    return grpc::Status::OK;
+  };
+  const ClientResult tree = Run({"--level", "functions", "--tree", "--", "true"});
+  EXPECT_EQ(tree.code, 0) << tree.err;
+  EXPECT_THAT(tree.err, HasSubstr("loaded\n"));
+  EXPECT_THAT(tree.err, HasSubstr("starting for 2.00 s"));
+  EXPECT_GT(seen.prepare_libraries_size(), 1);
+  EXPECT_EQ(seen.level(), startscope::v1::LEVEL_FUNCTIONS);
+  const ClientResult why = Run({"--why", "libx.so", "--", "true"});
+  EXPECT_EQ(why.code, 125);
+  EXPECT_THAT(why.err, HasSubstr("no object 'libx.so'"));
+  EXPECT_EQ(seen.prepare_libraries_size(), 0);
+}
+
 TEST_F(RunCommand, ARefusedWatchExecutesNothing) {
   daemon_.service.on_watch = [](grpc::ServerContext*, const WatchStartupsRequest&, WatchWriter*) {
     return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "deadline: \x1b[31mtoo long");

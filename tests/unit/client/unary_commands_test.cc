@@ -156,6 +156,29 @@ TEST_F(UnaryCommands, StatusOfADaemonThatCannotMeasureIsNot) {
   EXPECT_THAT(Client({"status", "--format", "json"}).err, HasSubstr("CONFIG_DEBUG_INFO_BTF"));
 }
 
+TEST_F(UnaryCommands, DoctorIsZeroUnlessNothingCanBeMeasured) {
+  daemon_.service.on_status = [](startscope::v1::GetStatusResponse* response) {
+    response->set_version("9.9");
+    return grpc::Status::OK;
+  };
+  const ClientResult fine = Client({"doctor"});
+  EXPECT_EQ(fine.code, 0) << fine.out;
+  EXPECT_THAT(fine.out, HasSubstr("version 9.9"));
+  EXPECT_THAT(Client({"doctor", "--format", "json"}).out, HasSubstr("{\"findings\":["));
+  daemon_.service.on_status = [](startscope::v1::GetStatusResponse*) {
+    return grpc::Status(grpc::StatusCode::PERMISSION_DENIED, "not for you");
+  };
+  const ClientResult refused = Client({"doctor"});
+  EXPECT_EQ(refused.code, 4);
+  EXPECT_THAT(refused.out, HasSubstr("not for you"));
+}
+
+TEST_F(UnaryCommands, DoctorWithoutADaemonSaysWhatToDo) {
+  const ClientResult result = RunClient({"doctor", "--address", "/nonexistent/sock"});
+  EXPECT_EQ(result.code, 3);
+  EXPECT_THAT(result.out, HasSubstr("systemctl start startscoped"));
+}
+
 TEST_F(UnaryCommands, ACallThatFailsNamesTheDaemonAndItsReason) {
   daemon_.service.on_status = [](startscope::v1::GetStatusResponse*) {
     return grpc::Status(grpc::StatusCode::PERMISSION_DENIED, "not for you");
