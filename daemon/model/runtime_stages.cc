@@ -178,6 +178,7 @@ void AddRuntimeStages(const Evidence& evidence, const StartupImages& images, con
 
 void AddPackageInits(const Evidence& evidence, const StartupImages& images, const End& end,
                      Startup* startup) {
+  if (startup->level < Level::kFunctions) return;  // the marks are another watch's
   const InitFunctions functions(evidence, images);
   if (!functions.is_go()) return;
   const auto object =

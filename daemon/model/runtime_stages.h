@@ -25,7 +25,8 @@ void AddRuntimeStages(const Evidence& evidence, const StartupImages& images, con
                       const BoundaryFinder& finder, const StageSources& sources, Startup* startup);
 
 // Fills the executable's init_calls of a Go program: consecutive functions of one package are one
-// call, which lasts until something else begins. Call once the objects are listed.
+// call, which lasts until something else begins. Only at level FUNCTIONS. Call once the objects are
+// listed.
 void AddPackageInits(const Evidence& evidence, const StartupImages& images, const End& end,
                      Startup* startup);
 

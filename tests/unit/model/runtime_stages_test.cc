@@ -33,6 +33,7 @@ class RuntimeStagesTest : public ::testing::Test {
     image_.facts = facts_;
     images_.executable = &image_;
     end_.boottime_ns = kBegin + 10'000;
+    startup_.level = Level::kFunctions;
     PhaseSlice slice;
     slice.phase = Phase::kRuntimeInit;
     slice.offset_ns = 20;
@@ -184,6 +185,13 @@ TEST_F(RuntimeStagesTest, WhatRunsAfterMainOrTheEndIsLeftOut) {
   Mark(200, MarkKind::kMain);
   Mark(300, MarkKind::kInitFunction, 0x2100);
   EXPECT_EQ(Inits().size(), 1u);
+}
+
+TEST_F(RuntimeStagesTest, AWatchThatDidNotAskForFunctionsGetsNone) {
+  startup_.level = Level::kPages;
+  Function(0x2000, "a.init", "a");
+  Mark(100, MarkKind::kInitFunction, 0x2000);
+  EXPECT_TRUE(Inits().empty());
 }
 
 TEST_F(RuntimeStagesTest, CallsAreBounded) {
