@@ -3,6 +3,8 @@
 
 #include "daemon/pipeline.h"
 
+#include <algorithm>
+#include <cstddef>
 #include <cstring>
 #include <optional>
 #include <utility>
@@ -18,7 +20,10 @@ struct WatchRecord {
   uint32_t until_exit;
   uint32_t options;  // kWaits and so on
   uint64_t deadline_ns;
+  uint64_t stuck_after_ns;
 };
+// Recordings made before there was stuck_after_ns lack it.
+constexpr size_t kShortestWatchRecord = offsetof(WatchRecord, stuck_after_ns);
 
 enum : uint32_t { kWaits = 1, kSyscalls = 2, kSamples = 4, kLoaderEvents = 8,
                  kPagesReadKnown = 16, kWindowsKnown = 32 };
@@ -38,8 +43,8 @@ std::vector<uint8_t> BytesOf(const WatchRecord& record) {
 
 void ApplyWatch(std::span<const uint8_t> bytes, StartupModel* model) {
   WatchRecord record{};
-  if (bytes.size() != sizeof(record)) return;
-  std::memcpy(&record, bytes.data(), sizeof(record));
+  if (bytes.size() < kShortestWatchRecord) return;
+  std::memcpy(&record, bytes.data(), std::min(bytes.size(), sizeof(record)));
   if (record.slot >= StartupModel::kWatchSlots) return;
   if (record.set == 0) return model->ClearWatch(static_cast<int>(record.slot));
   WatchTerms terms;
@@ -53,6 +58,7 @@ void ApplyWatch(std::span<const uint8_t> bytes, StartupModel* model) {
   terms.pages_read_known = (record.options & kPagesReadKnown) != 0;
   terms.windows_known = (record.options & kWindowsKnown) != 0;
   terms.deadline_ns = record.deadline_ns;
+  terms.stuck_after_ns = record.stuck_after_ns;
   model->SetWatch(static_cast<int>(record.slot), terms);
 }
 
@@ -61,11 +67,11 @@ void ApplyWatch(std::span<const uint8_t> bytes, StartupModel* model) {
 std::vector<uint8_t> EncodeWatchSet(int slot, const WatchTerms& terms) {
   return BytesOf({static_cast<uint32_t>(slot), 1, static_cast<uint32_t>(terms.level),
                   static_cast<uint32_t>(terms.precision), terms.until_exit, OptionsOf(terms),
-                  terms.deadline_ns});
+                  terms.deadline_ns, terms.stuck_after_ns});
 }
 
 std::vector<uint8_t> EncodeWatchCleared(int slot) {
-  return BytesOf({static_cast<uint32_t>(slot), 0, 0, 0, 0, 0, 0});
+  return BytesOf({static_cast<uint32_t>(slot), 0, 0, 0, 0, 0, 0, 0});
 }
 
 void Pipeline::OnRecord(const RawRecord& record) {

@@ -40,8 +40,8 @@ bool IsProtection(const MappingEvent& mapping, bool was_writable) {
 }
 
 BoundaryFinder::BoundaryFinder(const Evidence& evidence, const StartupImages& images,
-                               bool ignore_marks)
-    : evidence_(evidence), images_(images), ignore_marks_(ignore_marks) {
+                               bool ignore_marks, bool goes_on)
+    : evidence_(evidence), images_(images), ignore_marks_(ignore_marks), goes_on_(goes_on) {
   executable_ = evidence.exec.executable;
   entry_address_ = EntryAddress(
       evidence, images.executable != nullptr ? images.executable->facts.get() : nullptr);
@@ -105,6 +105,16 @@ std::optional<Boundary> BoundaryFinder::FindMark(MarkKind kind, uint64_t not_bef
   return std::nullopt;
 }
 
+bool BoundaryFinder::Awaits(MarkKind kind) const {
+  if (!goes_on_ || ignore_marks_) return false;
+  for (const KnownImage* image : {images_.executable, images_.loader}) {
+    if (image == nullptr || image->attached_boottime_ns == 0) continue;
+    if ((image->attached_marks & (1u << static_cast<unsigned>(kind))) == 0) continue;
+    if (image->attached_boottime_ns <= evidence_.exec.begin_boottime_ns) return true;
+  }
+  return false;
+}
+
 std::optional<Boundary> BoundaryFinder::FirstInstruction() const {
   const MarkKind own = evidence_.exec.at_base != 0 ? MarkKind::kLoaderEntry : MarkKind::kEntry;
   const std::optional<Boundary> mark = FindMark(own, evidence_.exec_boottime_ns);
@@ -123,6 +133,7 @@ bool BoundaryFinder::IsDependency(const MappingEvent& mapping) const {
 
 std::optional<Boundary> BoundaryFinder::DependenciesBegin() const {
   if (auto mark = FindMark(MarkKind::kDependenciesBegin, evidence_.exec_boottime_ns)) return mark;
+  if (Awaits(MarkKind::kDependenciesBegin)) return std::nullopt;
   for (const auto& mapping : evidence_.mappings) {
     if (mapping.boottime_ns < evidence_.exec_boottime_ns || !IsDependency(mapping.value)) continue;
     return Boundary{mapping.boottime_ns, BoundarySource::kMapping, std::nullopt};
@@ -132,12 +143,14 @@ std::optional<Boundary> BoundaryFinder::DependenciesBegin() const {
 
 std::optional<Boundary> BoundaryFinder::DependenciesMapped() const {
   if (auto mark = FindMark(MarkKind::kDependenciesMapped, evidence_.exec_boottime_ns)) return mark;
+  if (Awaits(MarkKind::kDependenciesMapped)) return std::nullopt;
   const std::optional<Boundary> begin = DependenciesBegin();
   if (!begin) return std::nullopt;
   std::optional<Boundary> limit = FindMark(MarkKind::kRelocated, begin->boottime_ns);
   if (!limit) limit = Entry();
   const uint64_t limit_ns = limit ? limit->boottime_ns : UINT64_MAX;
   std::optional<Boundary> last;
+  bool over = limit.has_value() || !goes_on_;
   bool writable = false;
   MappingEvent previous;
   for (const auto& mapping : evidence_.mappings) {
@@ -146,6 +159,7 @@ std::optional<Boundary> BoundaryFinder::DependenciesMapped() const {
     // The first RELRO protection shows that relocation is under way.
     if (last && IsProtection(mapping.value, writable) &&
         mapping.value.address == previous.address) {
+      over = true;
       break;
     }
     if ((mapping.value.prot & PROT_WRITE) != 0) {
@@ -154,6 +168,7 @@ std::optional<Boundary> BoundaryFinder::DependenciesMapped() const {
     }
     last = Boundary{mapping.boottime_ns, BoundarySource::kMapping, std::nullopt};
   }
+  if (!over) return std::nullopt;
   // Nothing to map (musl's loader is its libc): the phase is there and empty.
   if (!last) return Boundary{begin->boottime_ns, BoundarySource::kInferred, begin->counters};
   return last;
@@ -161,19 +176,23 @@ std::optional<Boundary> BoundaryFinder::DependenciesMapped() const {
 
 std::optional<Boundary> BoundaryFinder::Relocated() const {
   if (auto mark = FindMark(MarkKind::kRelocated, evidence_.exec_boottime_ns)) return mark;
+  if (Awaits(MarkKind::kRelocated)) return std::nullopt;
   const std::optional<Boundary> entry = Entry();
-  if (!entry) return std::nullopt;
+  if (!entry && !goes_on_) return std::nullopt;
+  const uint64_t limit_ns = entry ? entry->boottime_ns : UINT64_MAX;
   // The last RELRO protection before the entry point: of the loader itself in glibc.
   std::vector<std::pair<uint64_t, uint64_t>> writable;
   std::optional<Boundary> last;
   for (const auto& mapping : evidence_.mappings) {
-    if (mapping.boottime_ns > entry->boottime_ns) break;
+    if (mapping.boottime_ns > limit_ns) break;
     const bool was_writable =
         std::any_of(writable.begin(), writable.end(), [&](const auto& range) {
           return mapping.value.address >= range.first && mapping.value.address < range.second;
         });
     if (mapping.boottime_ns >= evidence_.exec_boottime_ns && mapping.value.file.inode != 0 &&
         IsProtection(mapping.value, was_writable)) {
+      // Any other may not be the last.
+      if (!entry && mapping.value.file != loader_) continue;
       last = Boundary{mapping.boottime_ns, BoundarySource::kMapping, std::nullopt};
     } else if ((mapping.value.prot & PROT_WRITE) != 0 && mapping.value.file.inode != 0) {
       writable.emplace_back(mapping.value.address,
@@ -185,6 +204,7 @@ std::optional<Boundary> BoundaryFinder::Relocated() const {
 
 std::optional<Boundary> BoundaryFinder::SelfRelocated() const {
   if (auto mark = FindMark(MarkKind::kSelfRelocated, evidence_.exec_boottime_ns)) return mark;
+  if (Awaits(MarkKind::kSelfRelocated)) return std::nullopt;
   for (const auto& mapping : evidence_.mappings) {
     if (mapping.boottime_ns < evidence_.exec_boottime_ns) continue;
     if (mapping.value.file != executable_) continue;
@@ -210,7 +230,8 @@ std::optional<Boundary> BoundaryFinder::Entry() const {
       in_text = Boundary{EntryTime(fault), BoundarySource::kInferred, std::nullopt};
     }
   }
-  return mark ? mark : in_text;
+  if (mark || Awaits(MarkKind::kEntry)) return mark;
+  return in_text;
 }
 
 uint64_t BoundaryFinder::RunTimeAddress(uint64_t link_time) const {

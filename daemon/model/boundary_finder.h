@@ -23,7 +23,10 @@ struct Boundary {
 // nothing; the evidence must outlive it.
 class BoundaryFinder {
  public:
-  BoundaryFinder(const Evidence& evidence, const StartupImages& images, bool ignore_marks);
+  // `goes_on`: the startup is not over. What was not seen may then be to come, so it is inferred from
+  // what follows it only, and not at all where a mark will show it.
+  BoundaryFinder(const Evidence& evidence, const StartupImages& images, bool ignore_marks,
+                 bool goes_on = false);
 
   [[nodiscard]] std::optional<Boundary> Find(Moment moment) const;
 
@@ -52,6 +55,8 @@ class BoundaryFinder {
   [[nodiscard]] std::optional<Boundary> Relocated() const;
   [[nodiscard]] std::optional<Boundary> SelfRelocated() const;
   [[nodiscard]] std::optional<Boundary> Entry() const;
+  // A mark that is in place will show it.
+  [[nodiscard]] bool Awaits(MarkKind kind) const;
   [[nodiscard]] bool IsDependency(const MappingEvent& mapping) const;
   // The run-time address of a link-time address of the executable.
   [[nodiscard]] uint64_t RunTimeAddress(uint64_t link_time) const;
@@ -59,6 +64,7 @@ class BoundaryFinder {
   const Evidence& evidence_;
   const StartupImages images_;
   const bool ignore_marks_;
+  const bool goes_on_;
   uint64_t entry_address_ = 0;
   FileId executable_;
   FileId loader_;

@@ -372,6 +372,7 @@ struct StuckStartup {
   std::string system_call;
   // The file that is read or waited for, where that is known.
   std::string file;
+  bool compat = false;  // a 32-bit program: its system calls have other numbers
 };
 
 // Filling in thread-local storage.

@@ -14,12 +14,16 @@
 #include "daemon/model/boundary_finder.h"
 #include "daemon/model/invoked_loader.h"
 #include "daemon/model/startup_builder.h"
+#include "daemon/model/stuck_finder.h"
 
 namespace startscope {
 namespace {
 
 // Records of a process that executes nothing are forgotten after this long.
 constexpr uint64_t kWaitingNs = 5'000'000'000;
+// Startups looked at for being stuck at one AdvanceTo(), which may have to read all that is kept of
+// each; the others wait for the next.
+constexpr size_t kStuckAtOnce = 8;
 
 // Names the functions, by offset in `file`, that a timeline's faults happened in.
 void NameFunctions(const FileId& file, const absl::flat_hash_map<uint64_t, std::string_view>& names,
@@ -92,6 +96,7 @@ void StartupModel::TakeTerms(Open* open) const {
   open->pages_read_known = true;
   open->windows_known = true;
   open->deadline_ns = 0;
+  open->stuck_due_ns = 0;
   for (int slot = 0; slot < kWatchSlots; ++slot) {
     if ((open->watches & (WatchMask{1} << slot)) == 0) continue;
     const std::optional<WatchTerms>& terms = watches_[slot];
@@ -111,6 +116,11 @@ void StartupModel::TakeTerms(Open* open) const {
     const uint64_t begin = open->evidence.exec.begin_boottime_ns;
     if (terms->deadline_ns != 0) {
       open->deadline_ns = std::max(open->deadline_ns, begin + terms->deadline_ns);
+    }
+    if (terms->stuck_after_ns != 0) {
+      const uint64_t due =
+          begin + NextStuckMoment(terms->stuck_after_ns, open->stuck_told_ns);
+      if (open->stuck_due_ns == 0 || due < open->stuck_due_ns) open->stuck_due_ns = due;
     }
   }
   bool exact = false;
@@ -769,6 +779,32 @@ void StartupModel::AdvanceTo(uint64_t boottime_ns) {
     end.outcome = Outcome::kDeadline;
     prober_->StopTracking(pid, it->second->evidence.start_boottime_ns);
     Conclude(it, end);
+  }
+  TellStuck();
+}
+
+void StartupModel::TellStuck() {
+  std::vector<std::pair<uint64_t, uint32_t>> due;
+  for (const auto& [pid, open] : open_) {
+    if (open->late || open->stuck_due_ns == 0 || open->stuck_due_ns > now_ns_) continue;
+    due.emplace_back(open->stuck_due_ns, pid);
+  }
+  const size_t count = std::min(due.size(), kStuckAtOnce);
+  std::partial_sort(due.begin(), due.begin() + static_cast<std::ptrdiff_t>(count), due.end());
+  for (size_t i = 0; i < count; ++i) {
+    Open& open = *open_.find(due[i].second)->second;
+    const StuckStartup stuck =
+        FindStuck(open.evidence, ImagesOf(open), OptionsOf(open), now_ns_);
+    WatchMask watches = 0;
+    for (int slot = 0; slot < kWatchSlots; ++slot) {
+      const WatchMask bit = WatchMask{1} << slot;
+      if ((open.watches & bit) == 0 || !watches_[slot]) continue;
+      const uint64_t after_ns = watches_[slot]->stuck_after_ns;
+      if (LastStuckMoment(after_ns, stuck.elapsed_ns) > open.stuck_told_ns) watches |= bit;
+    }
+    open.stuck_told_ns = stuck.elapsed_ns;
+    TakeTerms(&open);
+    if (watches != 0) listener_->OnStuck(watches, stuck);
   }
 }
 

@@ -57,7 +57,7 @@ class StartupModel {
   void ClearWatch(int slot);
 
   void OnEvent(const Event& event);
-  // Ends startups whose deadline has passed.
+  // Ends startups whose deadline has passed, and tells of those that last long.
   void AdvanceTo(uint64_t boottime_ns);
   // Ends everything still open as INCOMPLETE, at the last event seen.
   void Finish();
@@ -85,6 +85,10 @@ class StartupModel {
     bool pages_read_known = true;
     bool windows_known = true;
     uint64_t deadline_ns = 0;  // absolute
+    // When it is next to be told that it lasts long, absolute (0: never), and when it last was, from
+    // its begin.
+    uint64_t stuck_due_ns = 0;
+    uint64_t stuck_told_ns = 0;
     bool reached_main = false;
     // Set once the startup is over and only its loader is watched.
     std::unique_ptr<LoaderWatch> late;
@@ -157,6 +161,7 @@ class StartupModel {
   void RequestLibrary(const Open& open, const MappingEvent& mapping);
   // Files that this startup maps, that were asked for and not answered.
   [[nodiscard]] std::set<FileId> AwaitedBy(const Open& open) const;
+  void TellStuck();
   // Goes on watching the loader of a process whose startup is over.
   void WatchLoader(const Open& over, const End& end);
   void TellActivity(const Open& open, LoaderActivity activity);

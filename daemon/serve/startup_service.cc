@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/errno_status.h"
+#include "daemon/serve/process_now.h"
 #include "daemon/serve/startup_to_proto.h"
 
 namespace startscope {
@@ -145,7 +146,7 @@ class StartupServiceImpl::Stream {
   Stream(grpc::ServerWriter<v1::WatchStartupsResponse>* writer, grpc_call* call,
          WriteWatchdog* watchdog, const WatchSpec& spec, const v1::WatchStartupsRequest& request,
          const CgroupResolver* cgroups)
-      : writer_(writer), call_(call), watchdog_(watchdog) {
+      : writer_(writer), call_(call), watchdog_(watchdog), caller_(spec.peer) {
     context_.cgroups = cgroups;
     view_.level = spec.level;
     view_.timeline_apart = request.stream_timeline();
@@ -192,7 +193,9 @@ class StartupServiceImpl::Stream {
     } else if (const auto* loader = std::get_if<LoaderItem>(&item)) {
       ToProto(*loader->activity, context_, response.mutable_loader_event());
     } else if (const auto* stuck = std::get_if<StuckItem>(&item)) {
-      ToProto(*stuck->stuck, context_, response.mutable_startup_stuck());
+      StuckStartup now = *stuck->stuck;
+      DescribeProcessNow(caller_, !more, &now);
+      ToProto(now, context_, response.mutable_startup_stuck());
     }
     dropped_ = dropped;
     return Send(&response, more);
@@ -235,6 +238,7 @@ class StartupServiceImpl::Stream {
   grpc::ServerWriter<v1::WatchStartupsResponse>* const writer_;
   grpc_call* const call_;
   WriteWatchdog* const watchdog_;
+  const PeerIdentity caller_;
   StartupView view_;
   ProtoContext context_;
   uint64_t sequence_ = 0;

@@ -139,14 +139,6 @@ void ToProto(const StorageReads& from, v1::StorageReads* to) {
   if (from.wait_ns) to->set_wait_ns(*from.wait_ns);
 }
 
-std::string SyscallName(uint32_t number) {
-  char* name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_X86_64, static_cast<int>(number));
-  if (name == nullptr) return absl::StrCat("syscall_", number);
-  std::string text = name;
-  std::free(name);
-  return text;
-}
-
 void ToProto(const SyscallUse& from, v1::SyscallUse* to) {
   for (const SyscallTotal& total : from.totals) {
     v1::SyscallTotal* added = to->add_totals();
@@ -351,6 +343,14 @@ void ToProto(const MappedObject& from, Level level, v1::MappedObject* to) {
 }
 
 }  // namespace
+
+std::string SyscallName(uint32_t number) {
+  char* name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_X86_64, static_cast<int>(number));
+  if (name == nullptr) return absl::StrCat("syscall_", number);
+  std::string text = name;
+  std::free(name);
+  return text;
+}
 
 void ToProto(const PhaseSlice& from, v1::PhaseSlice* to) {
   to->set_phase(ToEnum<v1::Phase>(from.phase));

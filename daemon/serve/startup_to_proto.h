@@ -6,6 +6,9 @@
 #ifndef STARTSCOPE_DAEMON_SERVE_STARTUP_TO_PROTO_H_
 #define STARTSCOPE_DAEMON_SERVE_STARTUP_TO_PROTO_H_
 
+#include <cstdint>
+#include <string>
+
 #include "daemon/model/startup.h"
 #include "daemon/serve/cgroup_resolver.h"
 #include "daemon/serve/watch_controller.h"
@@ -40,6 +43,8 @@ void ToProto(const LoaderActivity& from, const ProtoContext& context, v1::Loader
 // Entries [first, first + count) of a timeline, as far as there are.
 void ToProto(const Timeline& from, size_t first, size_t count,
              google::protobuf::RepeatedPtrField<v1::TimelineEntry>* to);
+// Of x86-64; `syscall_N` for one that is not known.
+std::string SyscallName(uint32_t number);
 void ToProto(const PhaseSlice& from, v1::PhaseSlice* to);
 void ToProto(const Degradation& from, v1::Degradation* to);
 void ToProto(const DaemonStatus& from, v1::GetStatusResponse* to);

@@ -41,6 +41,7 @@ class Traced:
         self.loader_events = []
         self.chunks = []
         self.losses = []
+        self.stuck = []
         self.armed = None
         self.events = []
         self.status = None
@@ -68,10 +69,11 @@ class Rpc:
     def __exit__(self, *unused):
         self.channel.close()
 
-    def watch(self, start, *, startups=1, linger_s=0, patience_s=60, while_alive=None, **request):
+    def watch(self, start, *, startups=1, linger_s=0, patience_s=60, while_alive=None,
+              on_stuck=None, stuck_after_ms=None, **request):
         """Arms a watch of this process's descendants, calls start(), which returns a Popen, and takes
         what comes until the command has ended and `startups` were delivered. while_alive(popen, traced)
-        is called when they were, and may end the command."""
+        is called when they were, and may end the command; on_stuck(popen, traced) at each startup_stuck."""
         request.setdefault("until", "UNTIL_EXIT")
         request.setdefault("level", "LEVEL_OBJECTS")
         request.setdefault("precision", "PRECISION_EXACT")
@@ -79,6 +81,8 @@ class Rpc:
         message = startup_service_pb2.WatchStartupsRequest(descendants_of_caller=True, **request)
         if deadline_s:
             message.deadline.FromMilliseconds(int(deadline_s * 1000))
+        if stuck_after_ms:
+            message.stuck_after.FromMilliseconds(stuck_after_ms)
         stream = self.stub.WatchStartups(message, timeout=patience_s)
         traced = Traced()
         ended = threading.Event()
@@ -114,6 +118,10 @@ class Rpc:
                     traced.loader_events.append(as_dict(response.loader_event))
                 elif kind == "timeline_chunk":
                     traced.chunks.append(as_dict(response.timeline_chunk))
+                elif kind == "startup_stuck":
+                    traced.stuck.append(as_dict(response.startup_stuck))
+                    if on_stuck:
+                        on_stuck(process, traced)
                 elif kind == "records_lost":
                     traced.losses.append(as_dict(response.records_lost))
         except grpc.RpcError as error:
