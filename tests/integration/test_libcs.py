@@ -48,7 +48,7 @@ def daemon_with_debug_files(directory):
 
 
 def loaders_of(suite):
-    return [str(fetch.resolve_in(suite.root, fetch.LOADERS[name])) for name in ("glibc", "musl")]
+    return [str(fetch.resolve_in(suite.root, loader)) for loader in fetch.LOADERS.values()]
 
 
 def start_all(rpc, suite, names, precision="PRECISION_EXACT", runs=RUNS):
