@@ -3,7 +3,7 @@
 
 // Go's function table of any bytes, inside a program that is otherwise sound: no crash, no read out
 // of bounds, no more functions than the table has room for, and sites in executable code only.
-// Seeds are tables of real programs: objcopy -O binary --only-section=.gopclntab PROGRAM SEED.
+// pclntab_seeds.py writes the seeds.
 
 #include <elf.h>
 

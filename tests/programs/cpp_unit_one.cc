@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+// A static object whose constructor takes 5 ms.
+
+#include <chrono>
+
+namespace {
+struct Slow {
+  Slow() {
+    const auto begin = std::chrono::steady_clock::now();
+    while (std::chrono::steady_clock::now() - begin < std::chrono::milliseconds(5)) {
+    }
+  }
+} slow;
+}  // namespace
