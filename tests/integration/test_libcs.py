@@ -173,6 +173,56 @@ class Libcs(unittest.TestCase):
                     self.assertEqual(kinds["OBJECT_KIND_EXECUTABLE"], harness.program(name))
                     self.assertEqual(kinds["OBJECT_KIND_LOADER"], os.path.realpath(loader))
 
+    def test_ways_to_link_and_to_load(self):
+        sources = harness.SOURCE / "tests"
+        hello, auditor = sources / "programs" / "hello.c", sources / "libcs" / "auditor.c"
+        ls = "/bin/ls"
+        with tempfile.TemporaryDirectory(dir=harness.BUILD) as work, harness.Daemon() as daemon:
+            def built(name, source, *flags):
+                output = os.path.join(work, name)
+                subprocess.run(["gcc", "-O1", source, "-o", output, *flags], check=True)
+                return output
+
+            def changed(name, *command):
+                output = os.path.join(work, name)
+                subprocess.run([*command, built(name + ".before", hello), output], check=True)
+                return output
+
+            library = built("libauditor.so", auditor, "-shared", "-fPIC")
+            undo = pathlib.Path(work, "undo")
+            undo.write_bytes(bytes(64))
+            no_libc = ["-static", "-nostdlib", "-ffreestanding", "-fno-stack-protector"]
+            cases = {
+                "packed relative relocations": ([built("relr", hello, "-Wl,-z,pack-relative-relocs")],),
+                "immediate binding": ([built("now", hello, "-Wl,-z,now")],),
+                "no RELRO": ([built("norelro", hello, "-Wl,-z,norelro")],),
+                "left by prelink": ([changed("prelinked", "objcopy", "--add-section",
+                                             f".gnu.prelink_undo={undo}")],),
+                "$ORIGIN": ([built("origin", hello, "-L" + work, "-Wl,--no-as-needed", "-lauditor",
+                                   "-Wl,-rpath,$ORIGIN")],),
+                "no libc, vDSO": ([built("vdso", sources / "libcs" / "vdso_only.c", *no_libc)],),
+                "LD_PRELOAD": ([ls, "/"], {"LD_PRELOAD": library}),
+                "LD_AUDIT": ([ls, "/"], {"LD_AUDIT": library}),
+                "library path": (["/lib64/ld-linux-x86-64.so.2", "--library-path",
+                                  "/lib/x86_64-linux-gnu", ls, "/"],),
+            }
+            for name, (command, *environment) in cases.items():
+                for precision in ("exact", "unperturbed"):
+                    with self.subTest(case=name, precision=precision):
+                        done = harness.client(
+                            "run", "--format", "json", "--until", "exit", "--precision", precision, "--",
+                            *command, address=daemon.address, env=environment[0] if environment else {})
+                        self.assertEqual(done.returncode, 0, done.stderr)
+                        startup = json.loads(done.stdout)
+                        harness.check_startup(self, startup)
+                        self.assertEqual(startup["exit_status"], 0)
+                        expected = PHASES["static"] if "no libc" in name else DYNAMIC
+                        self.assertEqual(phases(startup), expected, startup["degradations"])
+                        self.assertEqual(degradations(startup), [])
+                        if environment or name == "$ORIGIN":
+                            self.assertIn(os.path.realpath(library),
+                                          [os.path.realpath(o["path"]) for o in startup["objects"]])
+
     def test_a_loader_that_only_tells_of_itself(self):
         with harness.Daemon() as daemon:
             startup, = harness.run(["/lib64/ld-linux-x86-64.so.2", "--help"], "--until", "exit",
