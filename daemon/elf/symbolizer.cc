@@ -112,12 +112,21 @@ void OfferGoFunctions(ElfFile* file, Lookup* lookup) {
 
 std::vector<std::string> FindFunctions(int fd, const std::vector<uint64_t>& file_offsets,
                                        const SymbolizeOptions& options) {
-  std::vector<std::string> none(file_offsets.size());
   struct stat status {};
-  if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) return none;
+  if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
+    return std::vector<std::string>(file_offsets.size());
+  }
   FdByteSource source(fd, static_cast<uint64_t>(status.st_size));
-  ElfFile file(&source);
-  if (!file.error().empty() || !file.is_64_bit()) return none;
+  return FindFunctions(&source, file_offsets, options);
+}
+
+std::vector<std::string> FindFunctions(ByteSource* source,
+                                       const std::vector<uint64_t>& file_offsets,
+                                       const SymbolizeOptions& options) {
+  ElfFile file(source);
+  if (!file.error().empty() || !file.is_64_bit()) {
+    return std::vector<std::string>(file_offsets.size());
+  }
   std::vector<uint64_t> addresses(file_offsets.size());
   for (size_t i = 0; i < file_offsets.size(); ++i) {
     for (const Elf64_Phdr& segment : file.segments()) {

@@ -18,9 +18,15 @@ struct SymbolizeOptions {
 };
 
 // The names of the functions that hold the given file offsets, from .symtab, else a separate debug
-// file, else .gnu_debugdata; then .dynsym or Go's function table. Parallel to `file_offsets`; empty where no symbol covers
-// one. Names are as the file has them, not demangled. `fd` is only read. Any thread.
+// file, else .gnu_debugdata; then .dynsym or Go's function table. Parallel to `file_offsets`; empty
+// where no symbol covers one. Names are as the file has them, not demangled. `fd` is only read. Any
+// thread.
 std::vector<std::string> FindFunctions(int fd, const std::vector<uint64_t>& file_offsets,
+                                       const SymbolizeOptions& options);
+
+// The same over any source of bytes.
+std::vector<std::string> FindFunctions(ByteSource* source,
+                                       const std::vector<uint64_t>& file_offsets,
                                        const SymbolizeOptions& options);
 
 }  // namespace startscope
