@@ -172,14 +172,16 @@ void Capture::CoreLoop() {
     const int tick = watches_ == 0 ? kUnwatchedTickMs : (was_busy ? kBusyTickMs : kQuietTickMs);
     source_->Wait(tick);
     RunCommands();
-    const uint64_t before = pipeline_->records();
+    const uint64_t before = pipeline_->received().total();
     source_->Drain(sink);
-    was_busy = source_->Busy() || pipeline_->records() != before;
+    was_busy = source_->Busy() || pipeline_->received().total() != before;
     const StartupModel::Stats& stats = pipeline_->model().stats();
     startups_seen_ = stats.startups_seen;
     startups_refused_ = stats.startups_refused;
     startups_open_ = pipeline_->model().open_startups();
-    records_ = pipeline_->records();
+    records_ = pipeline_->received().total();
+    mapping_records_ = pipeline_->received().mappings;
+    mapping_records_lost_ = pipeline_->received().mappings_lost;
     bad_records_ = pipeline_->decoder().bad_total();
   }
   RunCommands();
@@ -400,6 +402,8 @@ DaemonStatus Capture::Status() {
     ring.lost += stats.dropped[i];
   }
   status.losses.push_back(ring);
+  status.losses.push_back({LossStage::kMappingRing, mapping_records_ + mapping_records_lost_,
+                           mapping_records_lost_, "--mapping-ring-pages"});
   status.losses.push_back({LossStage::kDecode, records_, bad_records_, ""});
   status.losses.push_back(
       {LossStage::kModel, startups_seen_, startups_refused_, "--max-open-startups"});

@@ -116,6 +116,8 @@ class Capture : public WatchController, public ImageProber {
   std::atomic<uint64_t> startups_open_{0};
   std::atomic<uint64_t> startups_refused_{0};
   std::atomic<uint64_t> records_{0};
+  std::atomic<uint64_t> mapping_records_{0};
+  std::atomic<uint64_t> mapping_records_lost_{0};
   std::atomic<uint64_t> bad_records_{0};
   std::thread core_;
 };

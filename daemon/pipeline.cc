@@ -99,9 +99,23 @@ void Pipeline::OnRecord(const RawRecord& record) {
       event->boottime_ns = 0;
       return model_.OnEvent(*event);
     }
-    default:
-      ++records_;
-      if (std::optional<Event> event = decoder_.Decode(record)) orderer_.Add(*std::move(event));
+    default: {
+      std::optional<Event> event = decoder_.Decode(record);
+      CountReceived(record.origin, event);
+      if (event) orderer_.Add(*std::move(event));
+    }
+  }
+}
+
+void Pipeline::CountReceived(RecordOrigin origin, const std::optional<Event>& event) {
+  const auto* lost = event ? std::get_if<LostEvent>(&event->payload) : nullptr;
+  if (lost != nullptr) {
+    // It stands for those that did not come.
+    if (lost->stage == LossStage::kMappingRing) received_.mappings_lost += lost->count;
+  } else if (origin == RecordOrigin::kRing) {
+    ++received_.events;
+  } else if (origin == RecordOrigin::kSideband) {
+    ++received_.mappings;
   }
 }
 

@@ -5,6 +5,7 @@
 #define STARTSCOPE_DAEMON_PIPELINE_H_
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "daemon/collect/raw_record.h"
@@ -26,13 +27,22 @@ class Pipeline {
 
   [[nodiscard]] StartupModel& model() { return model_; }
   [[nodiscard]] const Decoder& decoder() const { return decoder_; }
-  [[nodiscard]] uint64_t records() const { return records_; }
+  // Records that came, by the ring that they came through.
+  struct Received {
+    uint64_t events = 0;
+    uint64_t mappings = 0;
+    uint64_t mappings_lost = 0;  // for want of room, as that ring says itself
+    [[nodiscard]] uint64_t total() const { return events + mappings; }
+  };
+  [[nodiscard]] const Received& received() const { return received_; }
 
  private:
   Decoder decoder_;
   Orderer orderer_;
   StartupModel model_;
-  uint64_t records_ = 0;
+  void CountReceived(RecordOrigin origin, const std::optional<Event>& event);
+
+  Received received_;
   uint64_t bad_reported_ = 0;
 };
 
