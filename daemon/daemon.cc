@@ -102,14 +102,14 @@ absl::StatusOr<PrivilegeReport> LockDown(const DaemonOptions& options,
   return report;
 }
 
-// Waits for a signal or for `stop_fd`. Meanwhile the service manager's watchdog is petted, each time
-// after the core thread has answered: a daemon whose core hangs is restarted.
+// Waits for a signal or for `stop_fd`. Meanwhile the service manager's watchdog is petted, each
+// time after the core thread has answered: a daemon whose core hangs is restarted.
 void WaitForStop(int signal_fd, int stop_fd, Capture* capture, ServiceNotifier* notifier) {
   constexpr int kPetsPerTimeout = 4;
   const std::optional<absl::Duration> watchdog = notifier->watchdog();
   const int timeout_ms =
-      watchdog ? std::max<int>(1, static_cast<int>(absl::ToInt64Milliseconds(*watchdog)) /
-                                      kPetsPerTimeout)
+      watchdog ? std::max<int>(
+                     1, static_cast<int>(absl::ToInt64Milliseconds(*watchdog)) / kPetsPerTimeout)
                : -1;
   pollfd polled[] = {{signal_fd, POLLIN, 0}, {stop_fd, POLLIN, 0}};
   while (true) {

@@ -51,17 +51,19 @@ CLI::Option* AddSeconds(CLI::App* app, const char* name, absl::Duration* value, 
 
 void AddServing(CLI::App* app, startscope::DaemonOptions* options,
                 std::vector<std::string>* listen) {
-  app->add_option("--listen", *listen,
-                  "Where to serve: unix:///path; beside it also tcp://ADDRESS:PORT, with mutual TLS only")
+  app->add_option(
+         "--listen", *listen,
+         "Where to serve: unix:///path; beside it also tcp://ADDRESS:PORT, with mutual TLS only")
       ->capture_default_str();
   app->add_option("--tls-cert", options->tls.certificate,
                   "The daemon's certificate and chain, PEM (for --listen tcp://)");
   app->add_option("--tls-key", options->tls.key, "Its key, PEM");
   app->add_option("--tls-client-ca", options->tls.client_authorities,
                   "Authorities whose client certificates are accepted, PEM");
-  app->add_option("--tls-admin-name", options->server.service.tls_admin_names,
-                  "A URI or DNS name (without any: the common name) of a client certificate that may "
-                  "read everything; others may read nothing. May be repeated; none by default");
+  app->add_option(
+      "--tls-admin-name", options->server.service.tls_admin_names,
+      "A URI or DNS name (without any: the common name) of a client certificate that may "
+      "read everything; others may read nothing. May be repeated; none by default");
   app->add_option("--serve-fd", options->serve_fd,
                   "Serve one connected socket, given as this descriptor, and end with it");
   app->add_option("--admin-group", options->admin_group,
@@ -86,7 +88,8 @@ void AddLimits(CLI::App* app, startscope::DaemonOptions* options) {
   count("--max-message-bytes", &server.max_message_bytes, "Size of a request");
   AddSeconds(app, "--handshake-timeout", &server.connections.handshake,
              "From connecting to the HTTP/2 preface or the end of the TLS handshake");
-  AddSeconds(app, "--idle-timeout", &server.idle, "A connection without a call is closed after this");
+  AddSeconds(app, "--idle-timeout", &server.idle,
+             "A connection without a call is closed after this");
   AddSeconds(app, "--write-timeout", &server.service.write_timeout,
              "A watch whose client takes nothing for so long is ended");
 }
@@ -155,9 +158,10 @@ int main(int argc, char** argv) {
   app.add_option("--seccomp", seccomp,
                  "What system calls meet that the daemon has no use for: errno, kill, or off")
       ->capture_default_str();
-  app.add_option("--never-probe", never,
-                 "Leave this alone: /path or build-id:HEX of a file, in which no breakpoint is placed; "
-                 "cgroup:/path, of whose processes nothing is recorded. May be repeated");
+  app.add_option(
+      "--never-probe", never,
+      "Leave this alone: /path or build-id:HEX of a file, in which no breakpoint is placed; "
+      "cgroup:/path, of whose processes nothing is recorded. May be repeated");
   app.add_option("--never-probe-file", never_files, "A file of such rules, one a line");
   app.add_option("--without-probe", unwanted, "Leave this BPF program out (see `status`)");
   try {

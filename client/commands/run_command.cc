@@ -35,6 +35,7 @@
 #include "client/signal_guard.h"
 #include "client/timeline_assembler.h"
 #include "client/watch_stream.h"
+#include "daemon/base/text_escape.h"
 
 namespace startscope {
 namespace {
@@ -133,10 +134,12 @@ class RunSession {
                             ? startscope::v1::LEVEL_PHASES
                             : startscope::v1::LEVEL_OBJECTS);
     }
-    for (const std::string& image : command_.images) request.add_prepare_executables(image);
+    for (const std::string& image : command_.images) {
+      request.add_prepare_executables(EscapeToUtf8(image));
+    }
     if (request.level() == startscope::v1::LEVEL_FUNCTIONS) {
       for (const std::string& library : LibrariesToLoad(command_)) {
-        request.add_prepare_libraries(library);
+        request.add_prepare_libraries(EscapeToUtf8(library));
       }
     }
     if (options_.runs == 1 && !InNestedPidNamespace()) {

@@ -62,7 +62,8 @@ absl::StatusOr<Account> FindAccount(const std::string& user) {
   char buffer[4096];
   if (getpwnam_r(user.c_str(), &entry, buffer, sizeof(buffer), &found) != 0 || found == nullptr) {
     return absl::InvalidArgumentError(
-        absl::StrCat("--user ", user, ": there is no such user (systemd-sysusers creates it from "
+        absl::StrCat("--user ", user,
+                     ": there is no such user (systemd-sysusers creates it from "
                      "deploy/systemd/sysusers.conf)"));
   }
   return Account{found->pw_uid, found->pw_gid};
@@ -131,8 +132,8 @@ absl::StatusOr<PrivilegeReport> DropPrivileges(const PrivilegePlan& plan) {
       single.Add(one.capability);
       return single.Names().front();
     }();
-    report.reasons.push_back(absl::StrCat(
-        name, kept.Has(one.capability) ? ": " : " is missing: ", one.reason));
+    report.reasons.push_back(
+        absl::StrCat(name, kept.Has(one.capability) ? ": " : " is missing: ", one.reason));
   }
   if (!bounded) {
     report.reasons.push_back(

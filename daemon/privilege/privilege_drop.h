@@ -56,10 +56,11 @@ std::vector<NeededCapability> NeededCapabilities(const PrivilegePlan& plan, int 
                                                  bool stays_root);
 int PerfEventParanoid();
 
-// Gives up, for good, all that the plan does not need: user and groups, capabilities, the bounding and
-// ambient sets, privileges from executing files, core dumps and ptrace by others of the same user. To be
-// called before the process has a second thread, since capabilities belong to threads. What is needed
-// and not there is no error here: the report says so, and what needs it will say it better.
+// Gives up, for good, all that the plan does not need: user and groups, capabilities, the bounding
+// and ambient sets, privileges from executing files, core dumps and ptrace by others of the same
+// user. To be called before the process has a second thread, since capabilities belong to threads.
+// What is needed and not there is no error here: the report says so, and what needs it will say it
+// better.
 absl::StatusOr<PrivilegeReport> DropPrivileges(const PrivilegePlan& plan);
 
 }  // namespace startscope

@@ -13,12 +13,13 @@
 
 namespace startscope {
 
-// What a service manager is told, by the protocol of sd_notify(3): datagrams to the Unix socket that
-// NOTIFY_SOCKET names. Without one every method does nothing. One thread.
+// What a service manager is told, by the protocol of sd_notify(3): datagrams to the Unix socket
+// that NOTIFY_SOCKET names. Without one every method does nothing. One thread.
 class ServiceNotifier {
  public:
-  // Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID, takes them out of the environment, and opens
-  // the socket, so that later no address needs to be resolved. InvalidArgument when one is malformed.
+  // Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID, takes them out of the environment, and
+  // opens the socket, so that later no address needs to be resolved. InvalidArgument when one is
+  // malformed.
   static absl::StatusOr<ServiceNotifier> FromEnvironment();
 
   void Ready(const std::string& status);

@@ -64,7 +64,8 @@ std::optional<FileId> IdAsMapped(int fd) {
     unsigned major_number = 0;
     unsigned minor_number = 0;
     unsigned long inode = 0;
-    if (std::sscanf(line.c_str(), "%*s %*s %*s %x:%x %lu", &major_number, &minor_number, &inode) == 3) {
+    if (std::sscanf(line.c_str(), "%*s %*s %*s %x:%x %lu", &major_number, &minor_number, &inode) ==
+        3) {
       id = FileId{major_number, minor_number, inode};
     }
   }
@@ -83,14 +84,13 @@ std::string NameOf(int fd) {
 
 // Looks at what an O_PATH descriptor names and, if it is a regular file, opens it for reading.
 absl::StatusOr<OpenedFile> Reopen(const UniqueFd& handle, const std::string& path) {
-  struct stat status{};
+  struct stat status {};
   if (fstat(handle.get(), &status) != 0) return ErrnoStatus(errno, path);
   if (!S_ISREG(status.st_mode)) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": not a regular file"));
   }
   OpenedFile file;
-  file.fd.Reset(
-      open(absl::StrCat("/proc/self/fd/", handle.get()).c_str(), O_RDONLY | O_CLOEXEC));
+  file.fd.Reset(open(absl::StrCat("/proc/self/fd/", handle.get()).c_str(), O_RDONLY | O_CLOEXEC));
   if (!file.fd.valid()) {
     return ErrnoStatus(errno, path, "it cannot be read, so its marks are unknown");
   }
@@ -125,8 +125,8 @@ absl::StatusOr<OpenedFile> OpenAsViewer(const FileViewer& viewer, const std::str
   const auto open = [&] {
     absl::StatusOr<OpenedFile> file =
         OpenRegular(absl::StrCat("/proc/", viewer.pid, "/root", path));
-    // A viewer that may not be looked into (not dumpable) shares our root in all but rare cases; the
-    // rights are its own either way.
+    // A viewer that may not be looked into (not dumpable) shares our root in all but rare cases;
+    // the rights are its own either way.
     if (!file.ok() && absl::IsPermissionDenied(file.status())) return OpenRegular(path);
     return file;
   };
@@ -142,10 +142,10 @@ absl::StatusOr<OpenedFile> OpenAsViewer(const FileViewer& viewer, const std::str
   }();
   if (as_viewer || file.ok() || !absl::IsPermissionDenied(file.status())) return file;
   // Without the right to become the viewer, that was what everybody may open.
-  // The viewer's own file, in a home directory for instance. Of any other file the first answer stands,
-  // whether it exists or not.
+  // The viewer's own file, in a home directory for instance. Of any other file the first answer
+  // stands, whether it exists or not.
   absl::StatusOr<OpenedFile> own = open();
-  struct stat status{};
+  struct stat status {};
   if (own.ok() && fstat(own->fd.get(), &status) == 0 && status.st_uid == viewer.uid) return own;
   return file;
 }

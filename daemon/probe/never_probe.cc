@@ -46,7 +46,8 @@ absl::Status NeverProbe::Add(const std::string& rule) {
     while (rest.size() > 1 && absl::ConsumeSuffix(&rest, "/")) {
     }
     if (rest.size() < 2 || rest[0] != '/') {
-      return refuse("a control group is an absolute path below the cgroup v2 root, and not the root");
+      return refuse(
+          "a control group is an absolute path below the cgroup v2 root, and not the root");
     }
     if (cgroups_.size() >= kMostCgroups) return refuse("more than 16 control groups");
     cgroups_.emplace_back(rest);
@@ -82,13 +83,12 @@ bool NeverProbe::ExcludesFile(int fd, const std::string& met_as,
   if (paths_.empty()) return false;
   if (Contains(paths_, met_as)) return true;
   char name[PATH_MAX];
-  const ssize_t size =
-      readlink(absl::StrCat("/proc/self/fd/", fd).c_str(), name, sizeof(name));
+  const ssize_t size = readlink(absl::StrCat("/proc/self/fd/", fd).c_str(), name, sizeof(name));
   if (size > 0 && Contains(paths_, std::string(name, static_cast<size_t>(size)))) return true;
-  struct stat opened{};
+  struct stat opened {};
   if (fstat(fd, &opened) != 0) return false;
   return std::any_of(paths_.begin(), paths_.end(), [&](const std::string& path) {
-    struct stat named{};
+    struct stat named {};
     return stat(path.c_str(), &named) == 0 && named.st_dev == opened.st_dev &&
            named.st_ino == opened.st_ino;
   });

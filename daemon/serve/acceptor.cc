@@ -111,8 +111,8 @@ void Acceptor::Loop() {
     polled.push_back({tls_.valid() && !paused ? tls_.fd() : -1, POLLIN, 0});
     for (const Connection& connection : connections_) {
       const bool wants_data = !connection.handed_over && !connection.partial;
-      polled.push_back({connection.watched.get(),
-                        static_cast<short>(POLLRDHUP | (wants_data ? POLLIN : 0)), 0});
+      polled.push_back(
+          {connection.watched.get(), static_cast<short>(POLLRDHUP | (wants_data ? POLLIN : 0)), 0});
     }
     if (poll(polled.data(), polled.size(), PollTimeout()) < 0) {
       if (errno == EINTR) continue;

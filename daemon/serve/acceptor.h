@@ -34,13 +34,13 @@ struct ConnectionLimits {
 
 struct AcceptorStats {
   uint64_t accepted = 0;
-  uint64_t refused = 0;   // beyond a limit
-  uint64_t dropped = 0;   // spoke no HTTP/2, or not in time
+  uint64_t refused = 0;  // beyond a limit
+  uint64_t dropped = 0;  // spoke no HTTP/2, or not in time
 };
 
-// Accepts connections, decides who may stay, and hands those to gRPC. One thread of its own, which never
-// blocks but in poll(2). Keeps a second descriptor of every connection, to see its end and to count it;
-// what a refused client is told is an HTTP/2 GOAWAY with the reason.
+// Accepts connections, decides who may stay, and hands those to gRPC. One thread of its own, which
+// never blocks but in poll(2). Keeps a second descriptor of every connection, to see its end and to
+// count it; what a refused client is told is an HTTP/2 GOAWAY with the reason.
 class Acceptor {
  public:
   // Called on the acceptor's thread.
@@ -57,8 +57,8 @@ class Acceptor {
   Acceptor(const Acceptor&) = delete;
   Acceptor& operator=(const Acceptor&) = delete;
 
-  // Before Start(): one connection that somebody opened for us. It counts against no limit, and when it
-  // ends `last_connection_gone` is called.
+  // Before Start(): one connection that somebody opened for us. It counts against no limit, and
+  // when it ends `last_connection_gone` is called.
   absl::Status AddServed(UniqueFd connection);
   // Either socket may be invalid: nothing comes from there.
   void Start(ListeningSocket local, ListeningSocket tls);
@@ -67,7 +67,7 @@ class Acceptor {
 
  private:
   struct Connection {
-    UniqueFd watched;   // a duplicate, once it is handed over; before, the connection itself
+    UniqueFd watched;  // a duplicate, once it is handed over; before, the connection itself
     bool tls = false;
     bool served = false;
     bool handed_over = false;

@@ -28,8 +28,8 @@ struct ServerOptions {
   ConnectionLimits connections;
   int max_message_bytes = 1 << 20;  // of a request
   int max_streams = 64;             // calls at once on one connection
-  // A connection without a call for so long is closed; gRPC clients reconnect by themselves. Not for a
-  // connection that was handed to us.
+  // A connection without a call for so long is closed; gRPC clients reconnect by themselves. Not
+  // for a connection that was handed to us.
   absl::Duration idle = absl::Minutes(10);
   std::optional<TlsMaterial> tls;  // what the TLS socket needs
   ServiceOptions service;
@@ -42,13 +42,13 @@ struct ServerSockets {
   UniqueFd served;  // one open connection
 };
 
-// The daemon's gRPC server: our service, grpc.health.v1 and reflection. gRPC listens on nothing itself:
-// the Acceptor accepts, limits, and hands it open connections, those of the TLS socket to be shaken hands
-// with by gRPC. Owns sockets, acceptor and service.
+// The daemon's gRPC server: our service, grpc.health.v1 and reflection. gRPC listens on nothing
+// itself: the Acceptor accepts, limits, and hands it open connections, those of the TLS socket to
+// be shaken hands with by gRPC. Owns sockets, acceptor and service.
 class GrpcServer {
  public:
-  // `on_last_connection`, if set: called from the accepting thread when the one connection that we were
-  // given has closed.
+  // `on_last_connection`, if set: called from the accepting thread when the one connection that we
+  // were given has closed.
   static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(
       const ServerOptions& options, ServerSockets sockets, Hub* hub, WatchController* controller,
       std::function<void()> on_last_connection);

@@ -28,8 +28,8 @@ absl::StatusOr<sockaddr_un> AddressOf(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.empty() || path.size() >= sizeof(address.sun_path)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "socket ", path, ": the path must have 1 to ", sizeof(address.sun_path) - 1, " bytes"));
+    return absl::InvalidArgumentError(absl::StrCat("socket ", path, ": the path must have 1 to ",
+                                                   sizeof(address.sun_path) - 1, " bytes"));
   }
   std::memcpy(address.sun_path, path.c_str(), path.size());
   return address;
@@ -37,7 +37,7 @@ absl::StatusOr<sockaddr_un> AddressOf(const std::string& path) {
 
 // A socket file that nobody listens on is what a killed daemon left: it may be replaced.
 absl::Status RemoveStaleSocket(const std::string& path, const sockaddr_un& address) {
-  struct stat status{};
+  struct stat status {};
   if (lstat(path.c_str(), &status) != 0) return absl::OkStatus();
   if (!S_ISSOCK(status.st_mode)) {
     return absl::AlreadyExistsError(
@@ -46,8 +46,9 @@ absl::Status RemoveStaleSocket(const std::string& path, const sockaddr_un& addre
   const UniqueFd probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) {
     return absl::AlreadyExistsError(
-        absl::StrCat(path, ": a running daemon listens there (stop it, or give another --listen "
-                           "path)"));
+        absl::StrCat(path,
+                     ": a running daemon listens there (stop it, or give another --listen "
+                     "path)"));
   }
   if (errno != ECONNREFUSED) return ErrnoStatus(errno, path);
   if (unlink(path.c_str()) != 0 && errno != ENOENT) return ErrnoStatus(errno, path);
@@ -99,7 +100,7 @@ absl::StatusOr<ListeningSocket> ListeningSocket::OpenUnix(const std::string& pat
   }
   self.path_ = path;
   self.address_ = absl::StrCat("unix://", path);
-  struct stat status{};
+  struct stat status {};
   if (lstat(path.c_str(), &status) == 0) self.inode_ = status.st_ino;
   if ((owner || group) && lchown(path.c_str(), owner.value_or(static_cast<uid_t>(-1)),
                                  group.value_or(static_cast<gid_t>(-1))) != 0) {
@@ -165,7 +166,7 @@ ListeningSocket& ListeningSocket::operator=(ListeningSocket&& other) noexcept {
 ListeningSocket::~ListeningSocket() { RemoveFile(); }
 
 void ListeningSocket::RemoveFile() {
-  struct stat status{};
+  struct stat status {};
   if (inode_ != 0 && lstat(path_.c_str(), &status) == 0 && status.st_ino == inode_) {
     unlink(path_.c_str());
   }

@@ -15,13 +15,14 @@
 
 namespace startscope {
 
-// A socket that clients connect to, open from its construction on; a Unix socket's file is removed with
-// it. Opened before privileges are dropped; connections wait until somebody accepts. Move-only.
+// A socket that clients connect to, open from its construction on; a Unix socket's file is removed
+// with it. Opened before privileges are dropped; connections wait until somebody accepts.
+// Move-only.
 class ListeningSocket {
  public:
   // A socket file with its final mode, 0660, never wider, of `owner` (nullopt: ours) and `group`
-  // (nullopt: the owner's). A file that a killed daemon left is replaced; one that somebody listens on,
-  // or that is no socket, is AlreadyExists.
+  // (nullopt: the owner's). A file that a killed daemon left is replaced; one that somebody listens
+  // on, or that is no socket, is AlreadyExists.
   static absl::StatusOr<ListeningSocket> OpenUnix(const std::string& path,
                                                   std::optional<uid_t> owner,
                                                   std::optional<gid_t> group);

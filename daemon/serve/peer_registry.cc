@@ -13,7 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "daemon/base/errno_status.h"
-#include "daemon/serve/text_escape.h"
+#include "daemon/base/text_escape.h"
 
 namespace startscope {
 namespace {
@@ -86,9 +86,9 @@ absl::StatusOr<PeerIdentity> IdentifyTlsPeer(const std::vector<std::string>& alt
     identity.privileged = true;
     return identity;
   }
-  return absl::PermissionDeniedError(absl::StrCat(
-      "the certificate of ", names.empty() ? "nobody" : EscapeToUtf8(names.front()),
-      " is valid but gives no access here (--tls-admin-name names those that do)"));
+  return absl::PermissionDeniedError(
+      absl::StrCat("the certificate of ", names.empty() ? "nobody" : EscapeToUtf8(names.front()),
+                   " is valid but gives no access here (--tls-admin-name names those that do)"));
 }
 
 }  // namespace startscope

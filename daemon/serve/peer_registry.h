@@ -18,10 +18,10 @@
 namespace startscope {
 
 // Who is behind each connection. gRPC C++ offers a service no Unix peer credentials, but names a
-// connection that was handed to it as a descriptor "fd:N"; we accept connections ourselves, read the
-// kernel's word on the peer, and look it up by that name. A descriptor number is reused only after
-// its connection is closed, and its entry is replaced before the new connection is handed over. Any
-// thread.
+// connection that was handed to it as a descriptor "fd:N"; we accept connections ourselves, read
+// the kernel's word on the peer, and look it up by that name. A descriptor number is reused only
+// after its connection is closed, and its entry is replaced before the new connection is handed
+// over. Any thread.
 class PeerRegistry {
  public:
   // Names one entry: a later one of the same descriptor number is another.
@@ -47,10 +47,10 @@ class PeerRegistry {
 // SO_PEERCRED and SO_PEERGROUPS of a connected Unix socket. `admin_gid`: members see everything.
 absl::StatusOr<PeerIdentity> ReadPeerIdentity(int fd, std::optional<uint32_t> admin_gid);
 
-// Who is behind a TLS connection whose certificate was verified, by the names in it: its URI and DNS
-// alternative names (a SPIFFE id is one), or, where it has none, its common name. One that is in
-// `admins` may see everything, any other nothing: PermissionDenied. Nobody on the network is a local
-// user: the identity has no process.
+// Who is behind a TLS connection whose certificate was verified, by the names in it: its URI and
+// DNS alternative names (a SPIFFE id is one), or, where it has none, its common name. One that is
+// in `admins` may see everything, any other nothing: PermissionDenied. Nobody on the network is a
+// local user: the identity has no process.
 absl::StatusOr<PeerIdentity> IdentifyTlsPeer(const std::vector<std::string>& alternative_names,
                                              const std::vector<std::string>& common_names,
                                              const std::vector<std::string>& admins);

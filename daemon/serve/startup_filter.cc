@@ -8,7 +8,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "daemon/serve/text_escape.h"
+#include "daemon/base/text_escape.h"
 
 namespace startscope {
 namespace {

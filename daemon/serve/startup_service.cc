@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/errno_status.h"
+#include "daemon/base/text_escape.h"
 #include "daemon/serve/process_now.h"
 #include "daemon/serve/startup_to_proto.h"
 
@@ -55,13 +56,17 @@ absl::StatusOr<uint64_t> ToNs(const google::protobuf::Duration& duration, const 
 absl::StatusOr<std::vector<std::string>> ToPaths(
     const google::protobuf::RepeatedPtrField<std::string>& paths, int most, const char* field) {
   if (paths.size() > most) return absl::InvalidArgumentError(absl::StrCat(field, ": at most ", most));
-  for (const std::string& path : paths) {
-    if (path.empty() || path[0] != '/' || path.size() > kMaxPath) {
+  std::vector<std::string> bytes;
+  for (const std::string& text : paths) {
+    const std::string path = UnescapeFromUtf8(text);
+    if (path.empty() || path[0] != '/' || path.size() > kMaxPath ||
+        path.find('\0') != std::string::npos) {
       return absl::InvalidArgumentError(
           absl::StrCat(field, ": paths must be absolute and at most ", kMaxPath, " bytes"));
     }
+    bytes.push_back(path);
   }
-  return std::vector<std::string>(paths.begin(), paths.end());
+  return bytes;
 }
 
 absl::StatusOr<WatchSpec> ParseRequest(const v1::WatchStartupsRequest& request) {

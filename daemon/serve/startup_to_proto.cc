@@ -14,7 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "daemon/model/mark_names.h"
-#include "daemon/serve/text_escape.h"
+#include "daemon/base/text_escape.h"
 
 namespace startscope {
 namespace {

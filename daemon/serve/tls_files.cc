@@ -25,11 +25,12 @@ absl::StatusOr<std::string> ReadPem(const char* option, const std::string& path,
   };
   if (path.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(
-        option, ": missing; --listen tcp:// is served with mutual TLS only, which takes --tls-cert, "
-                "--tls-key and --tls-client-ca"));
+        option,
+        ": missing; --listen tcp:// is served with mutual TLS only, which takes --tls-cert, "
+        "--tls-key and --tls-client-ca"));
   }
   const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  struct stat status{};
+  struct stat status {};
   if (!fd.valid() || fstat(fd.get(), &status) != 0) return refuse(std::strerror(errno));
   if (!S_ISREG(status.st_mode) || status.st_size > kMostBytes) {
     return refuse("not a regular file of at most 1 MiB");

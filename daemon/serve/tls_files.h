@@ -24,8 +24,8 @@ struct TlsPaths {
   std::string client_authorities;  // --tls-client-ca
 };
 
-// Reads all three, before privileges are dropped. InvalidArgument when one is not given, cannot be read
-// or is not PEM, or when others than the owner and the group may read the key.
+// Reads all three, before privileges are dropped. InvalidArgument when one is not given, cannot be
+// read or is not PEM, or when others than the owner and the group may read the key.
 absl::StatusOr<TlsMaterial> ReadTlsFiles(const TlsPaths& paths);
 
 }  // namespace startscope

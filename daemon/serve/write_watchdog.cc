@@ -13,7 +13,8 @@
 namespace startscope {
 namespace {
 
-// How often blocked writes are looked for, in parts of the patience: a cut comes late by at most one.
+// How often blocked writes are looked for, in parts of the patience: a cut comes late by at most
+// one.
 constexpr int kChecks = 8;
 
 }  // namespace

@@ -17,9 +17,9 @@ struct grpc_call;
 
 namespace startscope {
 
-// Ends calls whose client takes nothing. A write of gRPC's blocks for as long as the other side's window
-// is full, that is for ever if it never reads; the only way out is to cancel the call from another
-// thread. This is that thread. Any thread may write.
+// Ends calls whose client takes nothing. A write of gRPC's blocks for as long as the other side's
+// window is full, that is for ever if it never reads; the only way out is to cancel the call from
+// another thread. This is that thread. Any thread may write.
 class WriteWatchdog {
  public:
   // `patience`: for how long one write may block.
@@ -28,8 +28,8 @@ class WriteWatchdog {
   WriteWatchdog(const WriteWatchdog&) = delete;
   WriteWatchdog& operator=(const WriteWatchdog&) = delete;
 
-  // One write, from construction to destruction. When it takes too long, `call`, which must live as long
-  // as this does, ends with RESOURCE_EXHAUSTED and a message that says why.
+  // One write, from construction to destruction. When it takes too long, `call`, which must live as
+  // long as this does, ends with RESOURCE_EXHAUSTED and a message that says why.
   class Write {
    public:
     Write(WriteWatchdog* watchdog, grpc_call* call);

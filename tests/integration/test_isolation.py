@@ -5,6 +5,7 @@
 
 STARTSCOPE_LONG=1: 10,000 starts of each user and 20,000 names instead of 1,000."""
 
+import itertools
 import json
 import os
 import pathlib
@@ -126,10 +127,11 @@ class Isolation(unittest.TestCase):
                     break
             stream.cancel()
             shown = message.startup_finished.startup_id
-            for form in ("text", "json"):
-                done = subprocess.run([harness.CLIENT, "--address", daemon.address, "show", shown,
-                                       "--format", form, "--color", "never"],
-                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            for form, command in itertools.product(("text", "json"), (["show", shown], ["run", "--", strange])):
+                done = subprocess.run([harness.CLIENT, "--address", daemon.address, command[0], "--format",
+                                       form, "--color", "never", *command[1:]],
+                                      stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                      stderr=subprocess.STDOUT)
                 self.assertEqual(done.returncode, 0, done.stdout)
                 for bad in (b"\x1b", b"\x9b[", b"\xff", "\u202e".encode()):
                     # JSON escapes what UTF-8 has no objection to as it must, or a terminal shows it.

@@ -23,7 +23,7 @@
 #include "daemon/serve/grpc_server.h"
 #include "daemon/serve/hub.h"
 #include "daemon/serve/startup_to_proto.h"
-#include "daemon/serve/text_escape.h"
+#include "daemon/base/text_escape.h"
 
 namespace startscope {
 namespace {
@@ -37,6 +37,15 @@ TEST(TextEscapeTest, KeepsValidUtf8AndEscapesTheRestWithoutLoss) {
   EXPECT_EQ(EscapeToUtf8("back\\slash"), "back\\x5cslash");
   EXPECT_EQ(EscapeToUtf8("\xc0\xaf"), "\\xc0\\xaf");          // overlong
   EXPECT_EQ(EscapeToUtf8("\xed\xa0\x80"), "\\xed\\xa0\\x80");  // surrogate
+}
+
+TEST(TextEscapeTest, EveryByteComesBack) {
+  std::string all;
+  for (int byte = 0; byte < 256; ++byte) all += static_cast<char>(byte);
+  for (const std::string& bytes : {all, std::string("\\x41"), std::string("\\"), std::string("\\\\x")}) {
+    EXPECT_EQ(UnescapeFromUtf8(EscapeToUtf8(bytes)), bytes);
+  }
+  EXPECT_EQ(UnescapeFromUtf8("C:\\x4"), "C:\\x4");  // no escape: itself
 }
 
 // The casts of startup_to_proto hold only while the enumerators are the same.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The startscope authors
 
-#ifndef STARTSCOPE_DAEMON_SERVE_TEXT_ESCAPE_H_
-#define STARTSCOPE_DAEMON_SERVE_TEXT_ESCAPE_H_
+#ifndef STARTSCOPE_DAEMON_BASE_TEXT_ESCAPE_H_
+#define STARTSCOPE_DAEMON_BASE_TEXT_ESCAPE_H_
 
 #include <string>
 
@@ -12,6 +12,9 @@ namespace startscope {
 // becomes \xHH. protobuf refuses to carry invalid UTF-8 in a string.
 std::string EscapeToUtf8(const std::string& bytes);
 
+// The bytes that such text stands for. A backslash that begins no \xHH stands for itself.
+std::string UnescapeFromUtf8(const std::string& text);
+
 }  // namespace startscope
 
-#endif  // STARTSCOPE_DAEMON_SERVE_TEXT_ESCAPE_H_
+#endif  // STARTSCOPE_DAEMON_BASE_TEXT_ESCAPE_H_

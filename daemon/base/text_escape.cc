@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The startscope authors
 
-#include "daemon/serve/text_escape.h"
+#include "daemon/base/text_escape.h"
 
 #include <cstdint>
 
@@ -52,6 +52,25 @@ std::string EscapeToUtf8(const std::string& bytes) {
     }
   }
   return text;
+}
+
+std::string UnescapeFromUtf8(const std::string& text) {
+  const auto digit = [](char c) {
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+  };
+  std::string bytes;
+  bytes.reserve(text.size());
+  for (size_t at = 0; at < text.size();) {
+    const bool escaped = at + 3 < text.size() && text[at] == '\\' && text[at + 1] == 'x' &&
+                         digit(text[at + 2]) >= 0 && digit(text[at + 3]) >= 0;
+    if (escaped) {
+      bytes += static_cast<char>(digit(text[at + 2]) << 4 | digit(text[at + 3]));
+    } else {
+      bytes += text[at];
+    }
+    at += escaped ? 4 : 1;
+  }
+  return bytes;
 }
 
 }  // namespace startscope
