@@ -138,6 +138,10 @@ absl::Status RunDaemon(const DaemonOptions& options) {
   if (!options.user.empty()) {
     SS_ASSIGN_OR_RETURN(account, FindAccount(options.user));
   }
+  if (options.replay_path.empty()) {
+    SS_ASSIGN_OR_RETURN(const ThreadCapabilities start, ReadCapabilities());
+    SS_RETURN_IF_ERROR(CheckMayTrace(start.permitted));
+  }
   ServerOptions server_options = options.server;
   SS_ASSIGN_OR_RETURN(ServerSockets sockets, OpenSockets(options, account, &server_options));
   SS_ASSIGN_OR_RETURN(server_options.service.privileges, LockDown(options, account));

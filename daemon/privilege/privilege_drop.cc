@@ -14,6 +14,7 @@
 #include <cstdio>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "daemon/base/errno_status.h"
 
 namespace startscope {
@@ -103,6 +104,19 @@ std::vector<NeededCapability> NeededCapabilities(const PrivilegePlan& plan, int 
                       "perf_event_open ask for it"});
   }
   return needed;
+}
+
+absl::Status CheckMayTrace(CapabilitySet permitted) {
+  CapabilitySet indispensable;
+  indispensable.Add(CAP_BPF);
+  indispensable.Add(CAP_PERFMON);
+  const CapabilitySet missing = indispensable - permitted;
+  if (missing.empty()) return absl::OkStatus();
+  return absl::PermissionDeniedError(
+      absl::StrCat("tracing needs capabilities that this process has not: ",
+                   absl::StrJoin(missing.Names(), ", "),
+                   " (run as root, or with CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE and "
+                   "CAP_DAC_READ_SEARCH)"));
 }
 
 absl::StatusOr<PrivilegeReport> DropPrivileges(const PrivilegePlan& plan) {

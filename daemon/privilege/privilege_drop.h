@@ -56,6 +56,10 @@ std::vector<NeededCapability> NeededCapabilities(const PrivilegePlan& plan, int 
                                                  bool stays_root);
 int PerfEventParanoid();
 
+// PermissionDenied, with what is missing and what to do, when tracing cannot be begun at all. To be asked
+// first: an unprivileged start should fail for this reason, not for where it wanted its socket.
+absl::Status CheckMayTrace(CapabilitySet permitted);
+
 // Gives up, for good, all that the plan does not need: user and groups, capabilities, the bounding
 // and ambient sets, privileges from executing files, core dumps and ptrace by others of the same
 // user. To be called before the process has a second thread, since capabilities belong to threads.

@@ -76,6 +76,16 @@ TEST(NeededCapabilitiesTest, ARecordingNeedsNone) {
   EXPECT_TRUE(NeededCapabilities(plan, 3, true).empty());
 }
 
+TEST(CheckMayTraceTest, NamesWhatIsMissing) {
+  CapabilitySet half;
+  half.Add(CAP_BPF);
+  const absl::Status refused = CheckMayTrace(half);
+  EXPECT_EQ(refused.code(), absl::StatusCode::kPermissionDenied);
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("has not: CAP_PERFMON (run as root"));
+  half.Add(CAP_PERFMON);
+  EXPECT_TRUE(CheckMayTrace(half).ok());
+}
+
 TEST(CapabilitySetTest, NamesWhatItHas) {
   CapabilitySet set;
   set.Add(CAP_CHOWN);
