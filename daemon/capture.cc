@@ -84,8 +84,10 @@ ss_rule RuleOf(const WatchSpec& spec, const KernelFilter& filter) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Capture>> Capture::Start(const CaptureOptions& options,
+                                                        Launcher* launcher,
                                                         StartupListener* listener) {
   std::unique_ptr<Capture> self(new Capture(options));
+  SS_ASSIGN_OR_RETURN(self->inspector_, Inspector::Start(options.inspector, launcher));
   self->features_ = ReadKernelFeatures();
   SS_ASSIGN_OR_RETURN(self->object_, BpfObject::Load(self->features_, options.bpf));
   self->attacher_ = std::make_unique<ProbeAttacher>(self->object_.get());
@@ -97,7 +99,7 @@ absl::StatusOr<std::unique_ptr<Capture>> Capture::Start(const CaptureOptions& op
   }
   self->pipeline_ = std::make_unique<Pipeline>(options.model, listener, self.get());
   self->images_ = std::make_unique<ImageRegistry>(
-      options.images, self->attacher_.get(), [raw = self.get()](const ImageEvent& event) {
+      options.images, self->inspector_.get(), self->attacher_.get(), [raw = self.get()](const ImageEvent& event) {
         raw->object_->SetFileKnown(event.facts->file,
                                    !event.forgotten && event.facts->error.empty());
         raw->Post([raw, bytes = EncodeImageEvent(event)] {
@@ -413,6 +415,7 @@ DaemonStatus Capture::Status() {
   status.startups_seen = startups_seen_;
   status.startups_open = startups_open_;
   status.records_received = records_;
+  status.inspector = inspector_->State();
   return status;
 }
 

@@ -35,6 +35,7 @@ struct CaptureOptions {
   uint64_t record_max_bytes = 1ull << 30;
   ModelOptions model;
   ImageRegistryOptions images;
+  InspectorOptions inspector;
 };
 
 // The capture side: loads the programs, runs the core thread (drain → decode → model → listener), and
@@ -42,8 +43,9 @@ struct CaptureOptions {
 // taken one at a time. With no watch nothing is attached and no side-band is open.
 class Capture : public WatchController, public ImageProber {
  public:
-  // `listener` is called on the core thread and must outlive this.
+  // `listener` is called on the core thread; it and `launcher` must outlive this.
   static absl::StatusOr<std::unique_ptr<Capture>> Start(const CaptureOptions& options,
+                                                        Launcher* launcher,
                                                         StartupListener* listener);
   ~Capture() override;
 
@@ -91,6 +93,7 @@ class Capture : public WatchController, public ImageProber {
   std::unique_ptr<BpfObject> object_;
   std::unique_ptr<ProbeAttacher> attacher_;
   std::unique_ptr<BpfEventSource> source_;
+  std::unique_ptr<Inspector> inspector_;
   std::unique_ptr<ImageRegistry> images_;
   std::unique_ptr<RecordingWriter> recording_;
   std::unique_ptr<Pipeline> pipeline_;

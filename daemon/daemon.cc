@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "daemon/base/errno_status.h"
+#include "daemon/inspect/launcher.h"
 #include "daemon/pipeline.h"
 #include "daemon/privilege/privilege_drop.h"
 #include "daemon/privilege/service_notifier.h"
@@ -144,6 +145,11 @@ absl::Status RunDaemon(const DaemonOptions& options) {
   }
   ServerOptions server_options = options.server;
   SS_ASSIGN_OR_RETURN(ServerSockets sockets, OpenSockets(options, account, &server_options));
+  // Before the privileges go, which its children need in order to have fewer still.
+  std::unique_ptr<Launcher> launcher;
+  if (options.replay_path.empty()) {
+    SS_ASSIGN_OR_RETURN(launcher, Launcher::Start(InspectorPaths()));
+  }
   SS_ASSIGN_OR_RETURN(server_options.service.privileges, LockDown(options, account));
 
   const CgroupResolver cgroups;
@@ -152,7 +158,7 @@ absl::Status RunDaemon(const DaemonOptions& options) {
   std::unique_ptr<Capture> capture;
   WatchController* controller = &replay;
   if (options.replay_path.empty()) {
-    SS_ASSIGN_OR_RETURN(capture, Capture::Start(options.capture, &hub));
+    SS_ASSIGN_OR_RETURN(capture, Capture::Start(options.capture, launcher.get(), &hub));
     controller = capture.get();
   } else {
     SS_RETURN_IF_ERROR(Replay(options, &hub, &replay));

@@ -3,85 +3,14 @@
 
 #include "daemon/decode/image_codec.h"
 
-#include <cstring>
 #include <string>
-#include <type_traits>
+
+#include "daemon/decode/byte_archive.h"
 
 namespace startscope {
 namespace {
 
 // Both directions visit the fields through one function, Visit(), so they cannot disagree.
-
-class Writer {
- public:
-  template <typename T>
-    requires(std::is_integral_v<T> || std::is_enum_v<T>)
-  void operator()(const T& value) {
-    Put(static_cast<uint64_t>(value));
-  }
-  void operator()(const std::string& value) {
-    Put(value.size());
-    bytes_.insert(bytes_.end(), value.begin(), value.end());
-  }
-  template <typename T, typename Each>
-  void List(const std::vector<T>& values, Each each) {
-    Put(values.size());
-    for (const T& value : values) each(value);
-  }
-  std::vector<uint8_t> Take() { return std::move(bytes_); }
-
- private:
-  void Put(uint64_t value) {
-    uint8_t raw[sizeof(value)];
-    std::memcpy(raw, &value, sizeof(value));
-    bytes_.insert(bytes_.end(), raw, raw + sizeof(raw));
-  }
-  std::vector<uint8_t> bytes_;
-};
-
-class Reader {
- public:
-  explicit Reader(std::span<const uint8_t> bytes) : bytes_(bytes) {}
-
-  template <typename T>
-    requires(std::is_integral_v<T> || std::is_enum_v<T>)
-  void operator()(T& value) {
-    value = static_cast<T>(Get());
-  }
-  void operator()(std::string& value) {
-    const uint64_t size = Get();
-    if (size > bytes_.size()) return Fail();
-    value.assign(reinterpret_cast<const char*>(bytes_.data()), size);
-    bytes_ = bytes_.subspan(size);
-  }
-  template <typename T, typename Each>
-  void List(std::vector<T>& values, Each each) {
-    const uint64_t count = Get();
-    // Every element takes at least one 8-byte field.
-    if (count > bytes_.size() / sizeof(uint64_t)) return Fail();
-    values.resize(count);
-    for (T& value : values) each(value);
-  }
-  [[nodiscard]] bool complete() const { return !failed_ && bytes_.empty(); }
-
- private:
-  void Fail() {
-    failed_ = true;
-    bytes_ = {};
-  }
-  uint64_t Get() {
-    uint64_t value = 0;
-    if (bytes_.size() < sizeof(value)) {
-      Fail();
-      return 0;
-    }
-    std::memcpy(&value, bytes_.data(), sizeof(value));
-    bytes_ = bytes_.subspan(sizeof(value));
-    return value;
-  }
-  std::span<const uint8_t> bytes_;
-  bool failed_ = false;
-};
 
 template <typename Archive, typename Site>
 void VisitSite(Archive& archive, Site& site) {
@@ -219,14 +148,14 @@ void VisitSymbols(Archive& archive, EventType& event) {
 }  // namespace
 
 std::vector<uint8_t> EncodeSymbolsEvent(const SymbolsEvent& event) {
-  Writer writer;
+  ByteWriter writer;
   writer(kSymbolsTag);
   VisitSymbols(writer, event);
   return writer.Take();
 }
 
 std::optional<SymbolsEvent> DecodeSymbolsEvent(std::span<const uint8_t> bytes) {
-  Reader reader(bytes);
+  ByteReader reader(bytes);
   uint64_t tag = 0;
   reader(tag);
   if (tag != kSymbolsTag) return std::nullopt;
@@ -236,15 +165,29 @@ std::optional<SymbolsEvent> DecodeSymbolsEvent(std::span<const uint8_t> bytes) {
   return event;
 }
 
+std::vector<uint8_t> EncodeImageFacts(const ImageFacts& facts) {
+  ByteWriter writer;
+  Visit(writer, facts);
+  return writer.Take();
+}
+
+std::optional<ImageFacts> DecodeImageFacts(std::span<const uint8_t> bytes) {
+  ByteReader reader(bytes);
+  ImageFacts facts;
+  Visit(reader, facts);
+  if (!reader.complete()) return std::nullopt;
+  return facts;
+}
+
 std::vector<uint8_t> EncodeImageEvent(const ImageEvent& event) {
-  Writer writer;
+  ByteWriter writer;
   VisitEvent(writer, event);
   Visit(writer, *event.facts);
   return writer.Take();
 }
 
 std::optional<ImageEvent> DecodeImageEvent(std::span<const uint8_t> bytes) {
-  Reader reader(bytes);
+  ByteReader reader(bytes);
   ImageEvent event;
   auto facts = std::make_shared<ImageFacts>();
   VisitEvent(reader, event);

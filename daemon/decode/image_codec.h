@@ -18,10 +18,14 @@
 
 namespace startscope {
 
+// The facts alone: what a sandboxed reader of files answers with.
+std::vector<uint8_t> EncodeImageFacts(const ImageFacts& facts);
+std::optional<ImageFacts> DecodeImageFacts(std::span<const uint8_t> bytes);
+
 std::vector<uint8_t> EncodeImageEvent(const ImageEvent& event);
 std::vector<uint8_t> EncodeSymbolsEvent(const SymbolsEvent& event);
 
-// nullopt when the bytes are not exactly one encoded event.
+// nullopt when the bytes are not exactly one encoded event, or some value is out of its range.
 std::optional<ImageEvent> DecodeImageEvent(std::span<const uint8_t> bytes);
 std::optional<SymbolsEvent> DecodeSymbolsEvent(std::span<const uint8_t> bytes);
 

@@ -90,11 +90,17 @@ absl::StatusOr<OpenedFile> Reopen(const UniqueFd& handle, const std::string& pat
     return absl::InvalidArgumentError(absl::StrCat(path, ": not a regular file"));
   }
   OpenedFile file;
-  file.fd.Reset(open(absl::StrCat("/proc/self/fd/", handle.get()).c_str(), O_RDONLY | O_CLOEXEC));
+  // Not blocking: the owner of a file may hold a lease on it, for which an open would wait.
+  file.fd.Reset(open(absl::StrCat("/proc/self/fd/", handle.get()).c_str(),
+                     O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!file.fd.valid()) {
     return ErrnoStatus(errno, path, "it cannot be read, so its marks are unknown");
   }
   file.name = NameOf(file.fd.get());
+  if (fstat(file.fd.get(), &status) != 0) return ErrnoStatus(errno, path);
+  file.stamp = FileStamp::Of(status);
+  file.owner = status.st_uid;
+  file.mode = status.st_mode;
   file.id = IdAsMapped(file.fd.get())
                 .value_or(FileId{major(status.st_dev), minor(status.st_dev), status.st_ino});
   return file;

@@ -2,7 +2,8 @@
 // SPDX-FileCopyrightText: The startscope authors
 
 // Opening files that others name. Nothing here follows a path twice: a descriptor is opened without
-// touching the file (O_PATH), looked at, and only then reopened for reading.
+// touching the file (O_PATH), looked at, and only then reopened for reading. Blocks for as long as a
+// file system likes: see PatientOpener.
 
 #ifndef STARTSCOPE_DAEMON_PROBE_FILE_OPENER_H_
 #define STARTSCOPE_DAEMON_PROBE_FILE_OPENER_H_
@@ -13,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "daemon/base/unique_fd.h"
 #include "daemon/elf/image_facts.h"
+#include "daemon/inspect/refused_files.h"
 
 namespace startscope {
 
@@ -22,6 +24,10 @@ struct OpenedFile {
   FileId id;
   // The last component of its path, links followed; empty where that is not known.
   std::string name;
+  // As stat() says when it was open.
+  FileStamp stamp;
+  uid_t owner = 0;
+  mode_t mode = 0;
 };
 
 // Whose rights a path is opened with, and whose view of the file system it is meant in.

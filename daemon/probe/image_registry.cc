@@ -14,9 +14,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "daemon/base/clock.h"
-#include "daemon/elf/image_inspector.h"
-#include "daemon/elf/symbolizer.h"
-#include "daemon/inspect/debug_opener.h"
 
 namespace startscope {
 namespace {
@@ -27,39 +24,29 @@ constexpr absl::Duration kModificationCheck = absl::Milliseconds(200);
 constexpr size_t kMaxRecentRoots = 16;
 constexpr uint64_t kRootHeldNs = 1'000'000'000;
 
-uint64_t SizeOf(int fd) {
-  struct stat status {};
-  return fstat(fd, &status) == 0 ? static_cast<uint64_t>(status.st_size) : 0;
+FileToInspect ToInspect(const OpenedFile& file, const std::string& path) {
+  return {file.fd.get(), path, file.stamp, file.owner, file.mode};
 }
 
-// What may be the separate debug file of an image, opened.
-class DebugCandidates {
- public:
-  DebugCandidates(int image_fd, const std::string& path) {
-    FdByteSource image(image_fd, SizeOf(image_fd));
-    const std::optional<DebugReference> wanted = WantedDebugFile(&image);
-    if (!wanted) return;
-    files_ = OpenDebugCandidates(*wanted, path);
-    for (const UniqueFd& fd : files_) readers_.emplace_back(fd.get(), SizeOf(fd.get()));
-  }
-
-  [[nodiscard]] std::vector<ByteSource*> sources() {
-    std::vector<ByteSource*> all;
-    for (FdByteSource& reader : readers_) all.push_back(&reader);
-    return all;
-  }
-
- private:
-  std::vector<UniqueFd> files_;
-  std::list<FdByteSource> readers_;
-};
+// Shares nothing with `file`, which may be closed meanwhile.
+OpenedFile Duplicate(const OpenedFile& file) {
+  OpenedFile copy;
+  copy.fd.Reset(fcntl(file.fd.get(), F_DUPFD_CLOEXEC, 0));
+  copy.id = file.id;
+  copy.stamp = file.stamp;
+  copy.owner = file.owner;
+  copy.mode = file.mode;
+  return copy;
+}
 
 }  // namespace
 
-ImageRegistry::ImageRegistry(const ImageRegistryOptions& options, ProbeAttacher* attacher,
+ImageRegistry::ImageRegistry(const ImageRegistryOptions& options, Inspector* inspector,
+                             ProbeAttacher* attacher,
                              std::function<void(const ImageEvent&)> publish,
                              std::function<void(const SymbolsEvent&)> publish_symbols)
     : options_(options),
+      inspector_(inspector),
       attacher_(attacher),
       publish_(std::move(publish)),
       publish_symbols_(std::move(publish_symbols)),
@@ -88,12 +75,15 @@ void ImageRegistry::ResolverLoop() {
     const uint64_t now = BoottimeNs();
     recent_roots_.remove_if(
         [now](const RecentRoot& one) { return one.opened_boottime_ns + kRootHeldNs <= now; });
-    if (request) std::visit([this](const auto& one) { Resolve(one); }, *request);
+    if (request) {
+      std::visit([this](const auto& one) { Resolve(one); }, *request);
+    } else {
+      inspector_->Tend();
+    }
   }
 }
 
-const UniqueFd& ImageRegistry::RootOf(uint32_t pid, uint32_t parent_pid) {
-  static const UniqueFd none;
+std::shared_ptr<const UniqueFd> ImageRegistry::RootOf(uint32_t pid, uint32_t parent_pid) {
   for (const uint32_t process : {pid, parent_pid}) {
     for (const RecentRoot& recent : recent_roots_) {
       if (recent.pid == process) return recent.root;
@@ -101,10 +91,11 @@ const UniqueFd& ImageRegistry::RootOf(uint32_t pid, uint32_t parent_pid) {
     absl::StatusOr<UniqueFd> root = OpenRootOf(process);
     if (!root.ok()) continue;
     if (recent_roots_.size() >= kMaxRecentRoots) recent_roots_.pop_back();
-    recent_roots_.push_front({process, BoottimeNs(), *std::move(root)});
+    recent_roots_.push_front(
+        {process, BoottimeNs(), std::make_shared<const UniqueFd>(*std::move(root))});
     return recent_roots_.front().root;
   }
-  return none;
+  return std::make_shared<const UniqueFd>();
 }
 
 void ImageRegistry::Resolve(const ProbeRequest& request) {
@@ -112,57 +103,57 @@ void ImageRegistry::Resolve(const ProbeRequest& request) {
     // Known since it was asked for: as the loader of an executable, for example.
     absl::MutexLock lock(&mutex_);
     const auto known = images_.find(request.file);
-    if (known != images_.end() &&
+    // One that could not be read may have changed.
+    if (known != images_.end() && known->second->facts->error.empty() &&
         (request.is_library || known->second->facts->kind != ImageKind::kLibrary)) {
       if (ShouldAttach(*known->second)) Attach(*known->second);
       return Publish(*known->second);
     }
   }
   // A short-lived process is gone at any moment: its root, once open, stays.
-  const UniqueFd& root = RootOf(request.pid, request.parent_pid);
-  absl::StatusOr<OpenedFile> file =
-      request.map_address == 0
-          ? OpenExecutableOf(request.pid, root, request.path, {request.file, request.mapped_file})
-          : OpenMapped(root, request.path, {request.file, request.file});
+  const std::shared_ptr<const UniqueFd> root = RootOf(request.pid, request.parent_pid);
+  absl::StatusOr<OpenedFile> file = opener_.Open(request.path, [request, root] {
+    return request.map_address == 0
+               ? OpenExecutableOf(request.pid, *root, request.path,
+                                  {request.file, request.mapped_file})
+               : OpenMapped(*root, request.path, {request.file, request.file});
+  });
   if (!file.ok()) return PublishFailure(request, file.status());
-  std::string loader_path;
-  {
-    absl::MutexLock lock(&mutex_);
-    const Image& image =
-        Admit(*std::move(file), request.path,
-              request.is_loader    ? Role::kLoader
-              : request.is_library ? Role::kLibrary
-                                   : Role::kExecutable,
-              /*publish_anyway=*/true);
-    if (image.facts->kind == ImageKind::kExecutable) loader_path = image.facts->interpreter;
-  }
-  if (loader_path.empty() || !root.valid()) return;
+  const Role role = request.is_loader    ? Role::kLoader
+                    : request.is_library ? Role::kLibrary
+                                         : Role::kExecutable;
+  const std::shared_ptr<const ImageFacts> facts =
+      Admit(*std::move(file), request.path, role, /*publish_anyway=*/true);
+  const std::string loader_path =
+      facts->kind == ImageKind::kExecutable ? facts->interpreter : std::string();
+  if (loader_path.empty() || !root->valid()) return;
   // The loader is asked for separately, when the process may be gone.
-  absl::StatusOr<OpenedFile> loader = OpenBelow(root, loader_path);
-  if (!loader.ok()) return;
-  absl::MutexLock lock(&mutex_);
+  absl::StatusOr<OpenedFile> loader =
+      opener_.Open(loader_path, [root, loader_path] { return OpenBelow(*root, loader_path); });
+  // A name that the file alone states must not lead to what the kernel would never execute.
+  if (!loader.ok() || (loader->mode & (S_IXUSR | S_IXGRP | S_IXOTH)) == 0) return;
   Admit(*std::move(loader), loader_path, Role::kLoader, /*publish_anyway=*/false);
 }
 
 void ImageRegistry::Resolve(const SymbolRequest& request) {
-  UniqueFd fd;
+  OpenedFile file;
   {
     absl::MutexLock lock(&mutex_);
     const auto known = images_.find(request.file);
-    if (known != images_.end()) fd.Reset(fcntl(known->second->fd.get(), F_DUPFD_CLOEXEC, 0));
+    if (known != images_.end()) file = Duplicate(known->second->file);
   }
-  if (!fd.valid()) {
-    absl::StatusOr<OpenedFile> file = OpenMapped(RootOf(request.pid, request.parent_pid),
-                                                 request.path, {request.file, request.file});
-    if (file.ok()) fd = std::move(file->fd);
+  if (!file.fd.valid()) {
+    const std::shared_ptr<const UniqueFd> root = RootOf(request.pid, request.parent_pid);
+    absl::StatusOr<OpenedFile> opened = opener_.Open(request.path, [request, root] {
+      return OpenMapped(*root, request.path, {request.file, request.file});
+    });
+    if (opened.ok()) file = *std::move(opened);
   }
   SymbolsEvent event;
   event.file = request.file;
-  if (fd.valid()) {
-    SymbolizeOptions options;
-    DebugCandidates debug(fd.get(), request.path);
-    options.debug_candidates = debug.sources();
-    const std::vector<std::string> names = FindFunctions(fd.get(), request.file_offsets, options);
+  if (file.fd.valid()) {
+    const std::vector<std::string> names =
+        inspector_->FindFunctions(ToInspect(file, request.path), request.file_offsets);
     for (size_t i = 0; i < names.size(); ++i) {
       event.symbols.push_back({request.file_offsets[i], names[i]});
     }
@@ -197,62 +188,86 @@ void ImageRegistry::PublishFailure(const ProbeRequest& request, const absl::Stat
   publish_(event);
 }
 
-const ImageRegistry::Image& ImageRegistry::Admit(OpenedFile file, const std::string& path,
-                                                 Role role, bool publish_anyway) {
-  const FileId id = file.id;
-  auto found = images_.find(id);
-  if (found != images_.end() && role != Role::kLibrary &&
-      found->second->facts->kind == ImageKind::kLibrary) {
-    // It turned out to be more than a library: looked at anew.
-    Detach(*found->second);
-    recency_.erase(found->second->recency);
+std::shared_ptr<const ImageFacts> ImageRegistry::AdmitKnown(const OpenedFile& file, Role role,
+                                                            bool publish_anyway) {
+  const auto found = images_.find(file.id);
+  if (found == images_.end()) return nullptr;
+  Image& image = *found->second;
+  const bool is_more_than_library =
+      role != Role::kLibrary && image.facts->kind == ImageKind::kLibrary;
+  const bool may_be_readable_now = !image.facts->error.empty() && image.file.stamp != file.stamp;
+  if (is_more_than_library || may_be_readable_now) {
+    Detach(image);
+    recency_.erase(image.recency);
     images_.erase(found);
-    found = images_.end();
+    return nullptr;
   }
-  if (found != images_.end()) {
-    Image& image = *found->second;
-    recency_.splice(recency_.begin(), recency_, image.recency);
-    const bool attach = ShouldAttach(image);
-    if (attach) Attach(image);
-    if (attach || publish_anyway) Publish(image);
-    return image;
+  recency_.splice(recency_.begin(), recency_, image.recency);
+  const bool attach = ShouldAttach(image);
+  if (attach) Attach(image);
+  if (attach || publish_anyway) Publish(image);
+  return image.facts;
+}
+
+std::shared_ptr<const ImageFacts> ImageRegistry::Admit(OpenedFile file, const std::string& path,
+                                                       Role role, bool publish_anyway) {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (auto facts = AdmitKnown(file, role, publish_anyway)) return facts;
   }
-  Evict();
-  auto image = std::make_unique<Image>();
-  InspectOptions inspect;
-  inspect.path_label = path;
+  std::string label = path;
   if (role == Role::kLoader && !file.name.empty()) {
     // What loaders are called by is a link; the file's own name may tell the version.
-    inspect.path_label = absl::StrCat(path.substr(0, path.rfind('/') + 1), file.name);
+    label = absl::StrCat(path.substr(0, path.rfind('/') + 1), file.name);
   }
-  inspect.is_loader_hint = role == Role::kLoader;
-  inspect.is_library = role == Role::kLibrary;
-  DebugCandidates debug(file.fd.get(), path);
-  inspect.debug_candidates = debug.sources();
-  auto facts = std::make_shared<ImageFacts>(InspectImage(file.fd.get(), inspect));
-  facts->file = id;
+  Inspector::Result result = inspector_->Inspect(
+      ToInspect(file, label), {role == Role::kLoader, role == Role::kLibrary});
+  result.facts.file = file.id;
+  auto facts = std::make_shared<const ImageFacts>(std::move(result.facts));
+  if (result.passing) {
+    // Said of this start, and asked again for the next.
+    ImageEvent event;
+    event.facts = facts;
+    publish_(event);
+    return facts;
+  }
+  absl::MutexLock lock(&mutex_);
+  // Somebody else may have been quicker.
+  if (auto known = AdmitKnown(file, role, publish_anyway)) return known;
+  Evict();
+  auto image = std::make_unique<Image>();
   image->never_probe =
       options_.never_probe.ExcludesFile(file.fd.get(), path, facts->build_id);
   if (image->never_probe) image->marks.error = absl::StrCat(path, ": not probed (--never-probe)");
+  const FileId id = file.id;
   image->number = next_number_++;
-  image->fd = std::move(file.fd);
-  image->facts = std::move(facts);
+  image->file = std::move(file);
+  image->facts = facts;
   recency_.push_front(id);
   image->recency = recency_.begin();
   if (ShouldAttach(*image)) Attach(*image);
   Publish(*image);
-  return *images_.emplace(id, std::move(image)).first->second;
+  images_.emplace(id, std::move(image));
+  return facts;
 }
 
 void ImageRegistry::Attach(Image& image) {
   if (image.facts->sites.empty()) return;
+  const int fd = image.file.fd.get();
   // Breakpoints are computed from the bytes that were read. When the file is written to, they must
   // go before anybody executes the new bytes.
   if (image.inotify_watch < 0) {
     image.inotify_watch = inotify_add_watch(
-        inotify_.get(), absl::StrCat("/proc/self/fd/", image.fd.get()).c_str(), IN_MODIFY);
+        inotify_.get(), absl::StrCat("/proc/self/fd/", fd).c_str(), IN_MODIFY);
   }
-  image.marks = attacher_->AttachMarks(image.number, image.fd.get(), *image.facts, WantedKinds());
+  // Written to after it was opened and before it was watched.
+  struct stat status {};
+  if (fstat(fd, &status) != 0 || FileStamp::Of(status).size_bytes != image.file.stamp.size_bytes ||
+      FileStamp::Of(status).modified_ns != image.file.stamp.modified_ns) {
+    image.marks.error = absl::StrCat(image.facts->path, ": was written to while it was looked at");
+    return;
+  }
+  image.marks = attacher_->AttachMarks(image.number, fd, *image.facts, WantedKinds());
   image.attached_boottime_ns = image.marks.attached_marks != 0 ? BoottimeNs() : 0;
 }
 
@@ -318,23 +333,25 @@ void ImageRegistry::Publish(const Image& image) {
 absl::Status ImageRegistry::Prepare(const FileViewer& viewer, const std::string& path) {
   std::string next = path;
   for (int depth = 0; depth <= kMaxInterpreters; ++depth) {
-    absl::StatusOr<OpenedFile> file = OpenAsViewer(viewer, next);
+    absl::StatusOr<OpenedFile> file =
+        opener_.Open(next, [viewer, next] { return OpenAsViewer(viewer, next); });
     if (!file.ok()) return file.status();
-    std::shared_ptr<const ImageFacts> facts;
     {
       absl::MutexLock lock(&mutex_);
       ForgetModifiedFiles();
-      facts = Admit(*std::move(file), next, Role::kExecutable, /*publish_anyway=*/false).facts;
     }
+    const std::shared_ptr<const ImageFacts> facts =
+        Admit(*std::move(file), next, Role::kExecutable, /*publish_anyway=*/false);
     if (!facts->error.empty()) return absl::InvalidArgumentError(facts->error);
     if (facts->interpreter.empty()) return absl::OkStatus();
     if (facts->kind == ImageKind::kScript) {
       next = facts->interpreter;
       continue;
     }
-    absl::StatusOr<OpenedFile> loader = OpenAsViewer(viewer, facts->interpreter);
+    next = facts->interpreter;
+    absl::StatusOr<OpenedFile> loader =
+        opener_.Open(next, [viewer, next] { return OpenAsViewer(viewer, next); });
     if (!loader.ok()) return loader.status();
-    absl::MutexLock lock(&mutex_);
     Admit(*std::move(loader), facts->interpreter, Role::kLoader, /*publish_anyway=*/false);
     return absl::OkStatus();
   }
@@ -343,9 +360,8 @@ absl::Status ImageRegistry::Prepare(const FileViewer& viewer, const std::string&
 }
 
 absl::Status ImageRegistry::PrepareOwn(const std::string& path, Role role) {
-  absl::StatusOr<OpenedFile> file = OpenOwn(path);
+  absl::StatusOr<OpenedFile> file = opener_.Open(path, [path] { return OpenOwn(path); });
   if (!file.ok()) return file.status();
-  absl::MutexLock lock(&mutex_);
   Admit(*std::move(file), path, role, /*publish_anyway=*/false);
   return absl::OkStatus();
 }

@@ -22,8 +22,10 @@
 #include "daemon/collect/probe_attacher.h"
 #include "daemon/decode/event.h"
 #include "daemon/model/startup_listener.h"
+#include "daemon/inspect/inspector.h"
 #include "daemon/probe/file_opener.h"
 #include "daemon/probe/never_probe.h"
+#include "daemon/probe/patient_opener.h"
 
 namespace startscope {
 
@@ -35,13 +37,13 @@ struct ImageRegistryOptions {
   NeverProbe never_probe;
 };
 
-// Knows the files that were executed or used as loaders: inspects each once, numbers it, and keeps
+// Knows the files that were executed or used as loaders: has each inspected once, numbers it, and keeps
 // its marks attached while some watch wants exact boundaries. Owns the resolver thread, which does
 // all blocking work of the model's requests. Facts leave as ImageEvents through `publish`, which is
 // called on any thread and must not block.
 class ImageRegistry {
  public:
-  ImageRegistry(const ImageRegistryOptions& options, ProbeAttacher* attacher,
+  ImageRegistry(const ImageRegistryOptions& options, Inspector* inspector, ProbeAttacher* attacher,
                 std::function<void(const ImageEvent&)> publish,
                 std::function<void(const SymbolsEvent&)> publish_symbols);
   ~ImageRegistry();
@@ -82,7 +84,7 @@ class ImageRegistry {
  private:
   struct Image {
     uint32_t number = 0;
-    UniqueFd fd;
+    OpenedFile file;
     std::shared_ptr<const ImageFacts> facts;
     ProbeAttacher::MarkResult marks;
     uint64_t attached_boottime_ns = 0;
@@ -96,12 +98,17 @@ class ImageRegistry {
   void Resolve(const SymbolRequest& request);
   // The root directory of a process, or else of its parent, whose root often is the same; invalid: both
   // are gone. Resolver thread only.
-  const UniqueFd& RootOf(uint32_t pid, uint32_t parent_pid);
+  std::shared_ptr<const UniqueFd> RootOf(uint32_t pid, uint32_t parent_pid);
   [[nodiscard]] uint32_t WantedKinds() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   [[nodiscard]] bool ShouldAttach(const Image& image) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   void ForgetModifiedFiles() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // The image of an opened file, inspected if new, attached if wanted; published if it changed.
-  const Image& Admit(OpenedFile file, const std::string& path, Role role, bool publish_anyway)
+  // The facts of an opened file, inspected if new, its marks attached if wanted; published if they
+  // changed. Takes as long as the inspector may.
+  std::shared_ptr<const ImageFacts> Admit(OpenedFile file, const std::string& path, Role role,
+                                          bool publish_anyway) ABSL_LOCKS_EXCLUDED(mutex_);
+  // The same of a file that is known; null: it is not, or it has become another.
+  std::shared_ptr<const ImageFacts> AdmitKnown(const OpenedFile& file, Role role,
+                                               bool publish_anyway)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Attach(Image& image) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Detach(Image& image) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -110,6 +117,7 @@ class ImageRegistry {
   void PublishFailure(const ProbeRequest& request, const absl::Status& status);
 
   const ImageRegistryOptions options_;
+  Inspector* const inspector_;
   ProbeAttacher* const attacher_;
   const std::function<void(const ImageEvent&)> publish_;
   const std::function<void(const SymbolsEvent&)> publish_symbols_;
@@ -125,10 +133,11 @@ class ImageRegistry {
   struct RecentRoot {
     uint32_t pid = 0;
     uint64_t opened_boottime_ns = 0;
-    UniqueFd root;
+    std::shared_ptr<const UniqueFd> root;
   };
   std::list<RecentRoot> recent_roots_;  // the resolver thread's; the most recent first
 
+  PatientOpener opener_;
   UniqueFd inotify_;
   BoundedQueue<std::variant<ProbeRequest, SymbolRequest>> requests_;
   std::thread resolver_;

@@ -417,7 +417,10 @@ grpc::Status StartupServiceImpl::GetStatus(grpc::ServerContext* context,
   DaemonStatus status = controller_->Status();
   status.losses.push_back({LossStage::kSubscriber, 0, hub_->dropped(), "--queue-startups"});
   // Which files others run is not everybody's business.
-  if (!peer->privileged) status.images.clear();
+  if (!peer->privileged) {
+    status.images.clear();
+    status.inspector.refused.clear();
+  }
   ToProto(status, response);
   response->set_version(options_.version);
   const int64_t started =

@@ -342,6 +342,15 @@ void ToProto(const MappedObject& from, Level level, v1::MappedObject* to) {
   to->set_pages_omitted(from.pages_omitted);
 }
 
+void ToProto(const InspectorState& from, v1::InspectorStatus* to) {
+  to->set_running(from.running);
+  to->set_requests(from.requests);
+  to->set_restarts(from.restarts);
+  to->set_timeouts(from.timeouts);
+  for (const std::string& refused : from.refused) to->add_refused(EscapeToUtf8(refused));
+  to->set_sandbox(from.sandbox);
+}
+
 }  // namespace
 
 std::string SyscallName(uint32_t number) {
@@ -566,6 +575,7 @@ void ToProto(const DaemonStatus& from, v1::GetStatusResponse* to) {
   to->set_startups_seen(from.startups_seen);
   to->set_startups_open(from.startups_open);
   to->set_records_received(from.records_received);
+  ToProto(from.inspector, to->mutable_inspector());
 }
 
 }  // namespace startscope

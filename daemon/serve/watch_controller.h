@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "daemon/decode/event.h"
 #include "daemon/elf/image_facts.h"
+#include "daemon/inspect/inspector_state.h"
 #include "daemon/model/startup.h"
 #include "daemon/model/watch_terms.h"
 
@@ -110,6 +111,7 @@ struct DaemonStatus {
   uint64_t startups_seen = 0;
   uint64_t startups_open = 0;
   uint64_t records_received = 0;
+  InspectorState inspector;
 };
 
 // Implemented by the capture side. Called on gRPC threads.

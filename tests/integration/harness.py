@@ -19,6 +19,7 @@ import time
 BUILD = pathlib.Path(os.environ.get("STARTSCOPE_BUILD", "build")).resolve()
 CLIENT = BUILD / "bin" / "startscope"
 DAEMON = BUILD / "bin" / "startscoped"
+INSPECTOR = BUILD / "bin" / "startscope-inspector"
 PROGRAMS = BUILD / "programs"
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 WAIT_S = 30
@@ -50,10 +51,10 @@ def as_nobody():
 
 
 def public_binaries():
-    """Copies of client and daemon where every user can reach them; the caller removes the directory."""
+    """Copies of client, daemon and inspector where every user can reach them; the caller removes the directory."""
     directory = tempfile.mkdtemp(prefix="startscope-public-")
     os.chmod(directory, 0o755)
-    for binary in (CLIENT, DAEMON):
+    for binary in (CLIENT, DAEMON, INSPECTOR):
         shutil.copy(binary, directory)
     return directory
 

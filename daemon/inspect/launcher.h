@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+#ifndef STARTSCOPE_DAEMON_INSPECT_LAUNCHER_H_
+#define STARTSCOPE_DAEMON_INSPECT_LAUNCHER_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "daemon/inspect/frame.h"
+#include "daemon/inspect/launch_service.h"
+#include "daemon/inspect/spawn.h"
+
+namespace startscope {
+
+// Starts inspectors for a daemon that may no longer do what making a sandbox takes: a process of its
+// own, executed while the daemon still has its privileges, which reads nothing of others' and does
+// nothing but start children and end them. Ends with its owner. Any thread.
+class Launcher {
+ public:
+  // Executes the first of `paths` that is there. Fails, saying what to do, where none is.
+  static absl::StatusOr<std::unique_ptr<Launcher>> Start(const std::vector<std::string>& paths);
+
+  // A new child, with a socket to it.
+  absl::StatusOr<SpawnedProcess> Launch(uint64_t deadline_ns);
+  void Kill(int pid);
+  // As of wait(2), of a child that has ended.
+  absl::StatusOr<int> TakeStatus(int pid);
+
+ private:
+  explicit Launcher(SpawnedProcess process) : process_(std::move(process)) {}
+  absl::StatusOr<Frame> Exchange(const LaunchOrder& order, const UniqueFd& descriptor,
+                                 uint64_t deadline_ns) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  absl::Mutex mutex_;
+  SpawnedProcess process_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace startscope
+
+#endif  // STARTSCOPE_DAEMON_INSPECT_LAUNCHER_H_
