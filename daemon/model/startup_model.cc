@@ -170,6 +170,9 @@ void StartupModel::OnExec(const Event& event, const ExecEvent& exec) {
     listener_->OnLost(LossStage::kModel, 1);
     return;
   }
+  for (const auto* losses : {&lost_before_, &lost_lately_}) {
+    for (const auto& [stage, count] : *losses) evidence.lost[stage] += count;
+  }
   Adopt(event.pid, exec.begin_boottime_ns, &evidence);
   const auto it = open_.emplace(event.pid, std::move(open)).first;
   for (const Event& moved : early) OnEvent(moved);
@@ -491,6 +494,7 @@ void StartupModel::OnLost(const LostEvent& lost) {
   for (auto& [pid, open] : open_) {
     if (!open->late) open->evidence.lost[lost.stage] += lost.count;
   }
+  lost_lately_[lost.stage] += lost.count;
   listener_->OnLost(lost.stage, lost.count);
 }
 
@@ -781,6 +785,7 @@ void StartupModel::AdvanceTo(uint64_t boottime_ns) {
     Conclude(it, end);
   }
   TellStuck();
+  lost_before_ = std::exchange(lost_lately_, {});
 }
 
 void StartupModel::TellStuck() {

@@ -184,6 +184,10 @@ class StartupModel {
     std::vector<Event> events;
   };
   absl::flat_hash_map<uint32_t, Waiting> waiting_;
+  // Lost since the last AdvanceTo(), and before that since the one before: what begins now was perhaps
+  // under way then, its records being among those that were not lost.
+  std::map<LossStage, uint64_t> lost_lately_;
+  std::map<LossStage, uint64_t> lost_before_;
   uint64_t now_ns_ = 0;
   Stats stats_;
 };
