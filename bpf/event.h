@@ -178,7 +178,7 @@ struct ss_mark_event {
   __u64 word;   /* SS_MARK_DLOPEN: what lies on top of the stack, its caller;
                  * SS_MARK_RELOCATE_OBJECT: what arg0 points to, link_map.l_addr */
   __u32 text_len;
-  __u32 pad;
+  __u32 arg2;   /* SS_MARK_RELOCATE_OBJECT: third argument; RTLD_LAZY (1): jump slots may wait */
 };
 #define SS_MARK_TEXT_MAX 256
 

@@ -22,7 +22,7 @@ static __always_inline void fill_mark(struct ss_mark_event *event, struct task_s
   event->arg0 = regs->di;
   event->word = 0;
   event->text_len = 0;
-  event->pad = 0;
+  event->arg2 = (__u32)regs->dx;
   read_counters(task, &event->now);
 }
 

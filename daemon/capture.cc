@@ -259,10 +259,11 @@ absl::Status Capture::UpdateProbes() {
     const bool slot_exact = slot.terms.precision == Precision::kExact;
     marks.startup |= slot_exact;
     marks.dlopen |= slot_exact && slot.terms.loader_events;
+    marks.functions |= slot_exact && slot.terms.level >= Level::kFunctions;
   }
   watches_ = watches;
   // More is wanted only while a watch is armed, which says what for; here it can only become less.
-  if (watches == 0 || !marks.startup || !marks.dlopen) images_->WantMarks(marks, false);
+  images_->WantMarks(marks, false);
   marks_attached_ = marks.startup;
   absl::Status status = attacher_->SetNeeds(needs);
   if (watches != 0) return status;
@@ -287,6 +288,7 @@ absl::Status Capture::AttachFor(const WatchSpec& spec, std::vector<Degradation>*
       if (slot.watches == 0 || slot.terms.precision != Precision::kExact) continue;
       marks.startup = true;
       marks.dlopen |= slot.terms.loader_events;
+      marks.functions |= slot.terms.level >= Level::kFunctions;
     }
     images_->WantMarks(marks, /*known_too=*/everything);
     if (everything) {
@@ -300,9 +302,14 @@ absl::Status Capture::AttachFor(const WatchSpec& spec, std::vector<Degradation>*
       }
     }
   }
+  const FileViewer viewer = {spec.peer.pid, spec.peer.uid, spec.peer.gid};
   for (const std::string& path : spec.prepare_executables) {
-    const FileViewer viewer = {spec.peer.pid, spec.peer.uid, spec.peer.gid};
     if (absl::Status status = images_->Prepare(viewer, path); !status.ok()) {
+      degradations->push_back({DegradationKind::kUnreadableImage, std::string(status.message()), 0});
+    }
+  }
+  for (const std::string& path : spec.prepare_libraries) {
+    if (absl::Status status = images_->PrepareLibrary(viewer, path); !status.ok()) {
       degradations->push_back({DegradationKind::kUnreadableImage, std::string(status.message()), 0});
     }
   }

@@ -10,8 +10,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <set>
+#include <thread>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "bpf/event.h"
@@ -26,6 +31,10 @@ namespace {
 // the distribution's header ends before it.
 constexpr uint32_t kTraceUprobeMulti = 48;
 constexpr uint64_t kSamplePeriodNs = 50'000;
+// Where each site needs a perf event of its own, which takes 36 ms and more to detach.
+constexpr size_t kMaxPerfSites = 64;
+constexpr uint64_t kPageBytes = 4096;
+constexpr size_t kDetachThreads = 32;
 struct UprobeMultiAttributes {
   uint32_t program_fd;
   uint32_t target_fd;
@@ -55,6 +64,21 @@ constexpr DetailProgram kDetailPrograms[] = {
     {"on_switch", SS_DETAIL_WAITS},
     {"on_sample", SS_DETAIL_SAMPLES},
 };
+
+// The sites of these kinds, each place once. A function that is listed twice is probed once.
+std::vector<MarkSite> SitesOf(const ImageFacts& facts, uint32_t kinds) {
+  std::vector<MarkSite> sites;
+  std::set<std::pair<uint64_t, MarkKind>> places;
+  const auto add = [&](const MarkSite& site) {
+    if ((kinds & (1u << static_cast<unsigned>(site.kind))) == 0) return;
+    if (places.emplace(site.file_offset, site.kind).second) sites.push_back(site);
+  };
+  for (const MarkSite& site : facts.sites) add(site);
+  for (const InitFunction& function : facts.init_functions) {
+    if (function.site.kind != MarkKind::kNone) add(function.site);
+  }
+  return sites;
+}
 
 uint64_t CookieOf(uint32_t image, const ImageFacts& facts, const MarkSite& site) {
   const bool ends = site.kind == MarkKind::kMain ||
@@ -199,15 +223,20 @@ ProbeAttacher::MarkResult ProbeAttacher::AttachMarks(uint32_t image, int fd,
     return result;
   }
   DetachMarks(image);
-  std::vector<MarkSite> sites;
-  for (const MarkSite& site : facts.sites) {
-    if ((kinds & (1u << static_cast<unsigned>(site.kind))) != 0) sites.push_back(site);
-  }
+  std::vector<MarkSite> sites = SitesOf(facts, kinds);
   if (sites.empty()) return result;
+  if (!object_->marks_use_uprobe_multi() && sites.size() > kMaxPerfSites) {
+    result.error = absl::StrCat(facts.path, ": ", sites.size() - kMaxPerfSites, " of ", sites.size(),
+                                " places are not probed, because this kernel takes one probe at a "
+                                "time; Linux 6.6 and later take them all");
+    sites.resize(kMaxPerfSites);
+  }
   std::vector<uint64_t> offsets;
   std::vector<uint64_t> cookies;
   for (const MarkSite& site : sites) {
-    ReadProbedPage(fd, site.file_offset);
+    const bool same_page =
+        !offsets.empty() && offsets.back() / kPageBytes == site.file_offset / kPageBytes;
+    if (!same_page) ReadProbedPage(fd, site.file_offset);
     offsets.push_back(site.file_offset);
     cookies.push_back(CookieOf(image, facts, site));
   }
@@ -248,23 +277,40 @@ ProbeAttacher::MarkResult ProbeAttacher::AttachMarks(uint32_t image, int fd,
       result.attached_marks |= 1u << static_cast<unsigned>(sites[i].kind);
     }
   }
-  marks.sites = static_cast<uint32_t>(__builtin_popcount(result.attached_marks));
+  marks.sites = static_cast<uint32_t>(marks.links.empty() ? sites.size() : marks.links.size());
   absl::MutexLock lock(&mutex_);
   marks_[image] = std::move(marks);
   return result;
 }
 
-void ProbeAttacher::DetachMarks(uint32_t image) {
-  ImageMarks marks;
+void ProbeAttacher::DetachMarks(const std::vector<uint32_t>& images) {
+  std::vector<int> fds;
+  Links links;
   {
     absl::MutexLock lock(&mutex_);
-    const auto found = marks_.find(image);
-    if (found == marks_.end()) return;
-    marks = std::move(found->second);
-    marks_.erase(found);
+    for (const uint32_t image : images) {
+      const auto found = marks_.find(image);
+      if (found == marks_.end()) continue;
+      fds.insert(fds.end(), found->second.fds.begin(), found->second.fds.end());
+      links.insert(links.end(), found->second.links.begin(), found->second.links.end());
+      marks_.erase(found);
+    }
   }
-  for (const int fd : marks.fds) close(fd);
-  for (bpf_link* link : marks.links) bpf_link__destroy(link);
+  const size_t count = fds.size() + links.size();
+  std::atomic<size_t> next{0};
+  const auto detach_some = [&] {
+    for (size_t i = next++; i < count; i = next++) {
+      if (i < fds.size()) {
+        close(fds[i]);
+      } else {
+        bpf_link__destroy(links[i - fds.size()]);
+      }
+    }
+  };
+  std::vector<std::thread> helpers;
+  for (size_t i = 1; i < std::min(count, kDetachThreads); ++i) helpers.emplace_back(detach_some);
+  detach_some();
+  for (std::thread& helper : helpers) helper.join();
 }
 
 void ProbeAttacher::DetachAllMarks() {
@@ -273,7 +319,7 @@ void ProbeAttacher::DetachAllMarks() {
     absl::MutexLock lock(&mutex_);
     for (const auto& [image, marks] : marks_) images.push_back(image);
   }
-  for (const uint32_t image : images) DetachMarks(image);
+  DetachMarks(images);
 }
 
 std::vector<ProbeAttacher::ProbeState> ProbeAttacher::States() const {

@@ -45,11 +45,13 @@ class ProbeAttacher {
     uint32_t attached_marks = 0;  // bit per MarkKind
     std::string error;            // empty when every site was taken
   };
-  // Puts a uprobe on every site of `facts`, through the descriptor that was inspected, so that no
-  // path is resolved again. `image` goes into the cookies.
+  // Puts a uprobe on every site of `facts`, those of its init functions included, through the
+  // descriptor that was inspected, so that no path is resolved again. `image` goes into the cookies.
   // `kinds`: bit per MarkKind that is wanted; other sites are left alone.
   MarkResult AttachMarks(uint32_t image, int fd, const ImageFacts& facts, uint32_t kinds);
-  void DetachMarks(uint32_t image);
+  void DetachMarks(uint32_t image) { DetachMarks(std::vector<uint32_t>{image}); }
+  // Each waits for the kernel's grace period, so many are detached side by side.
+  void DetachMarks(const std::vector<uint32_t>& images);
   void DetachAllMarks();
 
   struct ProbeState {

@@ -216,6 +216,7 @@ std::optional<MarkEvent> ToMark(Bytes bytes) {
   to.ip = from.ip;
   to.arg0 = from.arg0;
   to.word = from.word;
+  to.arg2 = from.arg2;
   std::optional<std::string> text = TailText(bytes, sizeof(from), from.text_len);
   if (!text) return std::nullopt;
   to.text = *std::move(text);

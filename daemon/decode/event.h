@@ -112,6 +112,7 @@ struct MarkEvent {
   uint64_t arg0 = 0;
   // kDlopen: return address. kRelocateObject: what the object's addresses are shifted by.
   uint64_t word = 0;
+  uint32_t arg2 = 0;  // kRelocateObject: RTLD_LAZY (1) when jump slots may wait for their first call
   std::string text;  // kDlopen: the name asked for
 };
 

@@ -31,11 +31,12 @@ struct Timed {
 struct EvidenceLimits {
   size_t faults = 131072;
   size_t mappings = 8192;
-  size_t marks = 256;
+  size_t marks = 8192;
   size_t pages_read = 16384;
   size_t waits = 32768;
   size_t calls = 65536;
   size_t samples = 65536;
+  size_t threads = 64;
 };
 
 struct Evidence {
@@ -51,6 +52,7 @@ struct Evidence {
   std::vector<Timed<SyscallEvent>> calls;
   std::vector<Timed<SampleEvent>> samples;
   uint32_t threads_created = 0;
+  std::vector<Timed<uint32_t>> threads;  // the ids of the first ones, by who made them
   uint64_t records = 0;
   // Beyond the limits, by what they were.
   struct NotKept {

@@ -7,11 +7,14 @@
 #include <array>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "daemon/model/attribution.h"
 #include "daemon/model/boundary_finder.h"
+#include "daemon/model/constructor_ledger.h"
 #include "daemon/model/counter_ledger.h"
+#include "daemon/model/dependency_chain.h"
+#include "daemon/model/link_map.h"
+#include "daemon/model/loader_ledger.h"
 #include "daemon/model/mark_names.h"
 #include "daemon/model/phase_cutter.h"
 #include "daemon/model/phase_policy.h"
@@ -125,8 +128,8 @@ void AddDegradations(const Evidence& evidence, const StartupImages& images, cons
   if (beyond.total() != 0) {
     Degrade(startup, DegradationKind::kLimitReached,
             absl::StrCat("records beyond the bounds of one start or of all (", beyond.faults,
-                         " faults, ", beyond.mappings, " mappings, ", beyond.waits, " waits, ",
-                         beyond.calls, " calls): counted where the kernel counts them, not listed"),
+                         " faults, ", beyond.mappings, " mappings, ", beyond.marks, " marks, ",
+                         beyond.waits, " waits, ", beyond.calls, " calls): counted where the kernel counts them, not listed"),
             beyond.total());
   }
 }
@@ -161,53 +164,54 @@ void TakeAttribution(const BuildOptions& options, const LedgerResult& ledger,
   }
 }
 
-std::string BaseName(const std::string& path) { return path.substr(path.rfind('/') + 1); }
-
-// musl's loader is its C library, and takes these names for itself (ldso/dynlink.c).
-bool IsMuslName(const std::string& name) {
-  return name.rfind("libc.musl-", 0) == 0 || name == "libc.so";
+void AddThreads(const Evidence& evidence, const End& end, Startup* startup) {
+  for (const auto& thread : evidence.threads) {
+    if (thread.boottime_ns > end.boottime_ns) break;
+    const PhaseSlice* slice = SliceAt(*startup, thread.boottime_ns);
+    startup->threads.push_back({thread.value,
+                                thread.boottime_ns - evidence.exec.begin_boottime_ns,
+                                slice == nullptr ? Phase::kUnspecified : slice->phase});
+  }
 }
 
-// Identity of the objects by what their files say, and who needed them.
-void NameObjects(const StartupImages& images, Startup* startup) {
-  absl::flat_hash_map<std::string, size_t> by_name;
-  std::optional<size_t> musl;
-  for (size_t i = 0; i < startup->objects.size(); ++i) {
-    MappedObject& object = startup->objects[i];
-    const ImageFacts* facts = images.FactsOf(object.file);
-    if (object.kind == ObjectKind::kExecutable && images.executable != nullptr) {
-      facts = images.executable->facts.get();
+// Libraries whose constructors could not be watched, which a later start may mend.
+void DegradeUnmarked(const Evidence& evidence, const std::vector<LoadedObject>& loaded,
+                     Startup* startup) {
+  const LoadedObject* first = nullptr;
+  uint64_t count = 0;
+  for (const LoadedObject* one : UnmarkedLibraries(evidence, loaded)) {
+    if (!one->image->attach_error.empty()) {
+      Degrade(startup, DegradationKind::kProbeUnavailable, one->image->attach_error);
+      continue;
     }
-    if (object.kind == ObjectKind::kLoader) {
-      if (facts == nullptr && images.loader != nullptr) facts = images.loader->facts.get();
-      if (facts != nullptr && facts->libc == Libc::kMusl) musl = i;
-    }
-    if (object.kind != ObjectKind::kExecutable) by_name.try_emplace(BaseName(object.path), i);
-    if (facts == nullptr) continue;
-    object.build_id = facts->build_id;
-    object.soname = facts->soname;
-    if (!facts->soname.empty()) by_name.try_emplace(facts->soname, i);
+    if (first == nullptr) first = one;
+    ++count;
   }
-  for (const MappedObject& object : startup->objects) {
-    const bool is_executable = object.kind == ObjectKind::kExecutable;
-    const ImageFacts* facts = is_executable && images.executable != nullptr
-                                  ? images.executable->facts.get()
-                                  : images.FactsOf(object.file);
-    if (facts == nullptr) continue;
-    std::vector<std::string> names = facts->needed;
-    if (is_executable && !facts->interpreter.empty()) names.push_back(BaseName(facts->interpreter));
-    for (const std::string& name : names) {
-      auto found = by_name.find(BaseName(name));
-      std::optional<size_t> index;
-      if (found != by_name.end()) index = found->second;
-      if (!index && musl && IsMuslName(name)) index = musl;
-      if (!index) continue;
-      auto& needed_by = startup->objects[*index].needed_by;
-      if (std::find(needed_by.begin(), needed_by.end(), object.path) == needed_by.end()) {
-        needed_by.push_back(object.path);
-      }
-    }
-  }
+  if (first == nullptr) return;
+  const std::string others =
+      count == 1 ? "" : absl::StrCat(" and ", count - 1, count == 2 ? " other" : " others");
+  Degrade(startup, DegradationKind::kFirstSeen,
+          absl::StrCat("the constructors of ", first->path, others,
+                       " had no marks when this start began; the next one has"),
+          count);
+}
+
+// What the loader did with each object.
+void AccountObjects(const Evidence& evidence, const StartupImages& images, const End& end,
+                    const BoundaryFinder& finder, const BuildOptions& options, Startup* startup) {
+  const PhaseSlice* mapping = SliceOf(*startup, Phase::kDependencyMapping);
+  std::optional<uint64_t> dependencies_ns;
+  if (mapping != nullptr) dependencies_ns = mapping->offset_ns + mapping->duration_ns;
+  ChainDependencies(images, dependencies_ns, &startup->objects);
+  const std::vector<LoadedObject> loaded =
+      ReadLinkMap(evidence, images, finder, end.boottime_ns);
+  const bool exact = options.precision == Precision::kExact;
+  const bool lost = evidence.lost.contains(LossStage::kKernelRing);
+  const bool searches = options.syscalls && !lost && evidence.not_kept.calls == 0;
+  AccountLoading(evidence, end, finder, loaded, {.marks = exact, .searches = searches}, startup);
+  const bool functions = options.level >= Level::kFunctions;
+  AccountConstructors(evidence, end, loaded, {.marks = exact, .functions = functions}, startup);
+  if (exact && functions) DegradeUnmarked(evidence, loaded, startup);
 }
 
 // Objects' names for BlameTime().
@@ -369,7 +373,8 @@ Startup BuildStartup(const Evidence& evidence, const StartupImages& images, cons
   NameWaits(evidence, names, &attribution);
   startup.blame = AddUpBlame(startup.phases);
   TakeAttribution(options, ledger, std::move(attribution), &startup);
-  NameObjects(images, &startup);
+  AddThreads(evidence, end, &startup);
+  if (faults_timed) AccountObjects(evidence, images, end, finder, options, &startup);
   if (exact) AddPackageInits(evidence, images, end, &startup);
   AccountStorage(evidence, end, options.pages_read_known && faults_timed, sources.waits,
                  options.max_files, &startup);

@@ -25,6 +25,15 @@ constexpr uint64_t kWaitingNs = 5'000'000'000;
 // each; the others wait for the next.
 constexpr size_t kStuckAtOnce = 8;
 
+// Level FUNCTIONS wants marks in it, and there are none.
+bool LacksFunctionMarks(const KnownImage& image) {
+  const auto& functions = image.facts->init_functions;
+  return image.attached_boottime_ns == 0 &&
+         std::any_of(functions.begin(), functions.end(), [](const InitFunction& function) {
+           return function.site.kind != MarkKind::kNone;
+         });
+}
+
 // Names the functions, by offset in `file`, that a timeline's faults happened in.
 void NameFunctions(const FileId& file, const absl::flat_hash_map<uint64_t, std::string_view>& names,
                    Timeline* timeline) {
@@ -65,7 +74,12 @@ void StartupModel::OnEvent(const Event& event) {
     Open* open = Find(event);
     if (open == nullptr) return;
     ++open->evidence.records;
-    if (fork->thread) ++open->evidence.threads_created;
+    if (!fork->thread) return;
+    Evidence& evidence = open->evidence;
+    ++evidence.threads_created;
+    if (evidence.threads.size() < options_.evidence.threads) {
+      evidence.threads.push_back({event.boottime_ns, event.tid, fork->child_tid});
+    }
     return;
   }
   OnDetail(event);
@@ -395,15 +409,16 @@ void StartupModel::FollowInvokedLoader(Open* open) {
 void StartupModel::RequestImage(const Open& open, ProbeRequest request) {
   const auto known = images_.find(request.file);
   if (known != images_.end()) {
+    const ImageFacts& facts = *known->second.facts;
     // A file that could not be read may be readable now: this process is alive, the last one may not
     // have been.
-    const bool failed = !known->second.facts->error.empty();
-    const bool unmarked = open.precision == Precision::kExact &&
-                          !known->second.facts->sites.empty() &&
-                          known->second.attached_boottime_ns == 0;
+    const bool failed = !facts.error.empty();
+    const bool unmarked =
+        open.precision == Precision::kExact &&
+        ((!facts.sites.empty() && known->second.attached_boottime_ns == 0) ||
+         (open.level >= Level::kFunctions && LacksFunctionMarks(known->second)));
     // The mappings of a new image come before it is known that it is executed.
-    const bool seen_as_library =
-        known->second.facts->kind == ImageKind::kLibrary && !request.is_library;
+    const bool seen_as_library = facts.kind == ImageKind::kLibrary && !request.is_library;
     if (!unmarked && !failed && !seen_as_library) return;
   }
   if (requested_.size() >= options_.max_images) return;
@@ -421,7 +436,11 @@ void StartupModel::RequestLibrary(const Open& open, const MappingEvent& mapping)
   if (!wanted || mapping.file.inode == 0) return;
   if ((mapping.prot & PROT_EXEC) == 0) return;
   const auto known = images_.find(mapping.file);
-  if (known != images_.end() && known->second.facts->error.empty()) return;
+  if (known != images_.end() && known->second.facts->error.empty()) {
+    const bool marks_wanted =
+        open.level >= Level::kFunctions && open.precision == Precision::kExact;
+    if (!marks_wanted || !LacksFunctionMarks(known->second)) return;
+  }
   if (mapping.file == open.evidence.exec.executable || mapping.file == open.loader) return;
   // The interpreter is asked for as such.
   const uint64_t base = open.evidence.exec.at_base;

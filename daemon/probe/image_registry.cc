@@ -39,6 +39,17 @@ OpenedFile Duplicate(const OpenedFile& file) {
   return copy;
 }
 
+// Kinds of the sites that a file has; bit per MarkKind.
+uint32_t KindsOf(const ImageFacts& facts) {
+  uint32_t kinds = 0;
+  for (const MarkSite& site : facts.sites) kinds |= 1u << static_cast<unsigned>(site.kind);
+  for (const InitFunction& function : facts.init_functions) {
+    if (function.site.kind == MarkKind::kNone) continue;
+    kinds |= 1u << static_cast<unsigned>(function.site.kind);
+  }
+  return kinds;
+}
+
 }  // namespace
 
 ImageRegistry::ImageRegistry(const ImageRegistryOptions& options, Inspector* inspector,
@@ -165,17 +176,13 @@ uint32_t ImageRegistry::WantedKinds() const {
   constexpr uint32_t kDlopenKinds = 1u << static_cast<unsigned>(MarkKind::kDlopen) |
                                     1u << static_cast<unsigned>(MarkKind::kDlclose);
   return (wanted_.startup ? ~(kDlopenKinds | kFunctionMarks) : 0u) |
-         (wanted_.dlopen ? kDlopenKinds : 0u);
+         (wanted_.dlopen ? kDlopenKinds : 0u) | (wanted_.functions ? kFunctionMarks : 0u);
 }
 
 // Some site of it is wanted and not in place.
 bool ImageRegistry::ShouldAttach(const Image& image) const {
   if (image.attached_boottime_ns != 0 || image.never_probe) return false;
-  const uint32_t kinds = WantedKinds();
-  for (const MarkSite& site : image.facts->sites) {
-    if ((kinds & (1u << static_cast<unsigned>(site.kind))) != 0) return true;
-  }
-  return false;
+  return (KindsOf(*image.facts) & WantedKinds()) != 0;
 }
 
 void ImageRegistry::PublishFailure(const ProbeRequest& request, const absl::Status& status) {
@@ -252,7 +259,7 @@ std::shared_ptr<const ImageFacts> ImageRegistry::Admit(OpenedFile file, const st
 }
 
 void ImageRegistry::Attach(Image& image) {
-  if (image.facts->sites.empty()) return;
+  if (KindsOf(*image.facts) == 0) return;
   const int fd = image.file.fd.get();
   // Breakpoints are computed from the bytes that were read. When the file is written to, they must
   // go before anybody executes the new bytes.
@@ -271,13 +278,19 @@ void ImageRegistry::Attach(Image& image) {
   image.attached_boottime_ns = image.marks.attached_marks != 0 ? BoottimeNs() : 0;
 }
 
-void ImageRegistry::Detach(Image& image) {
-  if (image.inotify_watch >= 0) inotify_rm_watch(inotify_.get(), image.inotify_watch);
-  image.inotify_watch = -1;
-  if (image.attached_boottime_ns == 0) return;
-  attacher_->DetachMarks(image.number);
-  image.marks = {};
-  image.attached_boottime_ns = 0;
+void ImageRegistry::Detach(Image& image) { Detach(std::vector<Image*>{&image}); }
+
+void ImageRegistry::Detach(const std::vector<Image*>& images) {
+  std::vector<uint32_t> numbers;
+  for (Image* image : images) {
+    if (image->inotify_watch >= 0) inotify_rm_watch(inotify_.get(), image->inotify_watch);
+    image->inotify_watch = -1;
+    if (image->attached_boottime_ns == 0) continue;
+    numbers.push_back(image->number);
+    image->marks = {};
+    image->attached_boottime_ns = 0;
+  }
+  attacher_->DetachMarks(numbers);
 }
 
 void ImageRegistry::ForgetModifiedFiles() {
@@ -359,6 +372,15 @@ absl::Status ImageRegistry::Prepare(const FileViewer& viewer, const std::string&
       absl::StrCat(path, ": more than ", kMaxInterpreters, " interpreters deep"));
 }
 
+absl::Status ImageRegistry::PrepareLibrary(const FileViewer& viewer, const std::string& path) {
+  absl::StatusOr<OpenedFile> file =
+      opener_.Open(path, [viewer, path] { return OpenAsViewer(viewer, path); });
+  if (!file.ok()) return file.status();
+  const std::shared_ptr<const ImageFacts> facts =
+      Admit(*std::move(file), path, Role::kLibrary, /*publish_anyway=*/false);
+  return facts->error.empty() ? absl::OkStatus() : absl::InvalidArgumentError(facts->error);
+}
+
 absl::Status ImageRegistry::PrepareOwn(const std::string& path, Role role) {
   absl::StatusOr<OpenedFile> file = opener_.Open(path, [path] { return OpenOwn(path); });
   if (!file.ok()) return file.status();
@@ -369,17 +391,28 @@ absl::Status ImageRegistry::PrepareOwn(const std::string& path, Role role) {
 void ImageRegistry::WantMarks(const WantedMarks& wanted, bool known_too) {
   absl::MutexLock lock(&mutex_);
   const bool changed = wanted != wanted_;
+  const uint32_t before = WantedKinds();
   wanted_ = wanted;
+  std::vector<Image*> attached;
   for (auto& [id, image] : images_) {
-    if (image->attached_boottime_ns != 0 && changed) {
-      Detach(*image);
-      if (ShouldAttach(*image)) Attach(*image);
-      Publish(*image);
-    } else if ((known_too || (wanted.dlopen && image->facts->kind == ImageKind::kLibrary)) &&
-               ShouldAttach(*image)) {
-      Attach(*image);
-      Publish(*image);
+    // Marks that are in place stay so where nothing of theirs changes.
+    const uint32_t kinds = KindsOf(*image->facts);
+    if (image->attached_boottime_ns != 0 && changed && (kinds & before) != (kinds & WantedKinds())) {
+      attached.push_back(image.get());
     }
+  }
+  Detach(attached);
+  for (Image* image : attached) {
+    if (ShouldAttach(*image)) Attach(*image);
+    Publish(*image);
+  }
+  for (auto& [id, image] : images_) {
+    if (image->attached_boottime_ns != 0) continue;
+    const bool wanted_here =
+        known_too || (wanted.dlopen && image->facts->kind == ImageKind::kLibrary);
+    if (!wanted_here || !ShouldAttach(*image)) continue;
+    Attach(*image);
+    Publish(*image);
   }
 }
 

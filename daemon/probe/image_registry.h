@@ -60,16 +60,21 @@ class ImageRegistry {
   // wanted. Blocks.
   absl::Status Prepare(const FileViewer& viewer, const std::string& path);
 
+  // Inspects a library that is about to be loaded, with the caller's rights, and attaches its marks
+  // when wanted. Blocks.
+  absl::Status PrepareLibrary(const FileViewer& viewer, const std::string& path);
+
   enum class Role : uint8_t { kExecutable, kLoader, kLibrary };
   // The same for one file of this machine, with our own rights.
   absl::Status PrepareOwn(const std::string& path, Role role);
 
-  // Marks of startups and of dlopen are wanted, or no longer. Those of images that are asked for are
-  // attached from now on, and dlopen's in every library known already; `known_too`: and those of every
-  // other image known. Blocks.
+  // Marks of startups, of dlopen and of what runs before main are wanted, or no longer. Those of images
+  // that are asked for are attached from now on, and dlopen's in every library known already;
+  // `known_too`: and those of every other image known. Blocks.
   struct WantedMarks {
     bool startup = false;
     bool dlopen = false;
+    bool functions = false;
     friend bool operator==(const WantedMarks&, const WantedMarks&) = default;
   };
   void WantMarks(const WantedMarks& wanted, bool known_too);
@@ -112,6 +117,7 @@ class ImageRegistry {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Attach(Image& image) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Detach(Image& image) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Detach(const std::vector<Image*>& images) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Evict() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Publish(const Image& image) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void PublishFailure(const ProbeRequest& request, const absl::Status& status);

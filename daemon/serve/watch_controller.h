@@ -62,7 +62,8 @@ struct WatchSpec {
             .until_exit = until_exit,
             // A call's time is told from its waiting only where that is recorded.
             .waits = waits || syscalls || level >= Level::kPages,
-            .syscalls = syscalls,
+            // What the loader looked for in vain shows in its calls alone.
+            .syscalls = syscalls || level >= Level::kFunctions,
             .samples = samples,
             .loader_events = loader_events,
             .deadline_ns = deadline_ns,
