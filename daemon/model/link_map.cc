@@ -28,7 +28,9 @@ const KnownImage* ImageOf(const FileId& file, const StartupImages& images,
 
 uint64_t BiasOf(const LoadedObject& object, const MappingEvent& first, const ExecEvent& exec) {
   const ImageFacts* facts = object.facts;
-  if (object.is_executable && facts != nullptr) return exec.at_entry - facts->entry_address;
+  if (object.is_executable && facts != nullptr && exec.at_entry != 0) {
+    return exec.at_entry - facts->entry_address;
+  }
   if (facts != nullptr) {
     for (const LoadSegment& segment : facts->segments) {
       if (PageOf(segment.file_offset) != first.file_offset) continue;

@@ -12,6 +12,7 @@ namespace startscope {
 namespace {
 
 constexpr uint32_t kRtldLazy = 1;  // <dlfcn.h>; the loader's own mode of relocation too
+constexpr size_t kMaxSearchMisses = 256;  // directories listed of one object
 
 class Account {
  public:
@@ -188,7 +189,11 @@ class Account {
 
   // Calls that looked for a library by its name, and did not find it, before it was mapped.
   void Search() {
-    using Misses = std::map<std::string, SearchMiss>;  // by directory
+    struct Misses {
+      uint64_t duration_ns = 0;
+      std::vector<SearchMiss> listed;  // in the order in which they were looked at
+      std::map<std::string, size_t> by_directory;
+    };
     std::map<std::string, const LoadedObject*> wanted;
     for (const LoadedObject& one : loaded_) {
       if (one.is_executable || one.is_loader) continue;
@@ -204,20 +209,28 @@ class Account {
       if (slash == std::string::npos) continue;
       const auto it = wanted.find(path.substr(slash + 1));
       if (it == wanted.end() || call.boottime_ns > it->second->first_ns) continue;
-      SearchMiss& miss = found[it->second][slash == 0 ? "/" : path.substr(0, slash)];
-      ++miss.count;
       const uint64_t entry = call.value.entry_boottime_ns;
-      if (entry != 0 && entry <= call.boottime_ns) miss.duration_ns += call.boottime_ns - entry;
+      const bool timed = entry != 0 && entry <= call.boottime_ns;
+      const uint64_t duration = timed ? call.boottime_ns - entry : 0;
+      Misses& misses = found[it->second];
+      misses.duration_ns += duration;
+      const std::string directory = slash == 0 ? "/" : path.substr(0, slash);
+      auto place = misses.by_directory.find(directory);
+      if (place == misses.by_directory.end()) {
+        if (misses.listed.size() >= kMaxSearchMisses) continue;
+        place = misses.by_directory.emplace(directory, misses.listed.size()).first;
+        misses.listed.push_back({directory});
+      }
+      SearchMiss& miss = misses.listed[place->second];
+      ++miss.count;
+      miss.duration_ns += duration;
     }
     for (const auto& [name, one] : wanted) {
       MappedObject* object = ObjectOf(one->file, &startup_);
       if (object == nullptr || object->search_ns) continue;
-      object->search_ns = 0;
-      for (auto& [directory, miss] : found[one]) {
-        miss.directory = directory;
-        *object->search_ns += miss.duration_ns;
-        object->search_misses.push_back(miss);
-      }
+      Misses& misses = found[one];
+      object->search_ns = misses.duration_ns;
+      object->search_misses = std::move(misses.listed);
     }
   }
 

@@ -28,6 +28,16 @@ LoaderWatch::LoaderWatch(const Evidence& evidence, const End& end, const FileId&
     map_.Apply(mapping.boottime_ns, mapping.value, MappingOperation::kUnspecified);
     if (mapping.value.file.inode != 0) known_.insert(mapping.value.file);
   }
+  for (uint32_t i = 0; i < map_.Names().size(); ++i) {
+    const MappedObject& object = map_.object(i);
+    if (object.file.inode == 0) continue;
+    MappedObject brief;
+    brief.kind = object.kind;
+    brief.path = object.path;
+    brief.file = object.file;
+    brief.map_offset_ns = 0;
+    loaded_.push_back(std::move(brief));
+  }
 }
 
 void LoaderWatch::OnEvent(const Event& event) {
@@ -170,6 +180,9 @@ void LoaderWatch::Finish(Activity activity) {
   known_.insert(activity.files.begin(), activity.files.end());
   if (activity.last_ns > activity.begin_ns) result.duration_ns = activity.last_ns - activity.begin_ns;
   result.objects = std::move(activity.objects);
+  for (const MappedObject& object : result.objects) {
+    if (loaded_.size() < kMaxObjects) loaded_.push_back(object);
+  }
   finished_.push_back(std::move(result));
 }
 

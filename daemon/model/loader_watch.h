@@ -31,6 +31,10 @@ class LoaderWatch {
   // Activities that are over by now. `everything`: those that are not, too.
   std::vector<LoaderActivity> TakeFinished(uint64_t boottime_ns, bool everything);
 
+  // What the startup had mapped (as if all at its begin) and what was loaded since, in order, bounded:
+  // names and places only.
+  [[nodiscard]] const std::vector<MappedObject>& loaded() const { return loaded_; }
+
  private:
   struct Activity {
     LoaderActivity result;
@@ -66,6 +70,7 @@ class LoaderWatch {
   std::map<uint32_t, Activity> open_;  // by thread
   Candidates candidates_;
   std::vector<LoaderActivity> finished_;
+  std::vector<MappedObject> loaded_;
 };
 
 }  // namespace startscope

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "daemon/model/boundary_finder.h"
+#include "daemon/model/dependency_chain.h"
 #include "daemon/model/invoked_loader.h"
 #include "daemon/model/startup_builder.h"
 #include "daemon/model/stuck_finder.h"
@@ -550,12 +551,18 @@ void StartupModel::Adopt(uint32_t pid, uint64_t since_ns, Evidence* evidence) {
 }
 
 StartupImages StartupModel::ImagesOf(const Open& open) const {
+  return ImagesOf(open.evidence.exec.executable, open.loader);
+}
+
+StartupImages StartupModel::ImagesOf(const FileId& executable, const FileId& loader) const {
   StartupImages images;
   images.all = &images_;
-  const auto executable = images_.find(open.evidence.exec.executable);
-  if (executable != images_.end()) images.executable = &executable->second;
-  const auto loader = images_.find(open.loader);
-  if (loader != images_.end() && open.loader.inode != 0) images.loader = &loader->second;
+  if (const auto known = images_.find(executable); known != images_.end()) {
+    images.executable = &known->second;
+  }
+  if (const auto known = images_.find(loader); known != images_.end() && loader.inode != 0) {
+    images.loader = &known->second;
+  }
   return images;
 }
 
@@ -608,6 +615,7 @@ void StartupModel::WatchLoader(const Open& over, const End& end) {
   open->executable_requested = true;
   open->loader_requested = true;
   open->loader_events = true;
+  open->loader = over.loader;
   const BoundaryFinder finder(over.evidence, ImagesOf(over), false);
   open->late = std::make_unique<LoaderWatch>(over.evidence, end, finder.executable_file(),
                                              finder.loader_file());
@@ -625,6 +633,9 @@ void StartupModel::TellActivity(const Open& open, LoaderActivity activity) {
     if (requested_.contains(object.file)) pending.facts_awaited.insert(object.file);
   }
   pending.activity = std::move(activity);
+  if (open.late) pending.loaded = open.late->loaded();
+  pending.executable = open.evidence.exec.executable;
+  pending.loader = open.loader;
   pending_activities_.push_back(std::move(pending));
   ProceedActivities(0);
 }
@@ -644,15 +655,30 @@ void StartupModel::ProceedActivities(WatchMask of_watches) {
       ++it;
       continue;
     }
-    for (MappedObject& object : activity.objects) {
-      const auto known = images_.find(object.file);
-      if (known == images_.end() || !known->second.facts->error.empty()) continue;
-      object.build_id = known->second.facts->build_id;
-      object.soname = known->second.facts->soname;
-    }
+    ChainActivity(&*it);
     listener_->OnLoaderActivity(it->watches, activity);
     it = pending_activities_.erase(it);
   }
+}
+
+void StartupModel::ChainActivity(PendingActivity* pending) const {
+  std::vector<MappedObject>& loaded = pending->loaded;
+  ChainDependencies(ImagesOf(pending->executable, pending->loader), 0, &loaded);
+  for (MappedObject& object : pending->activity.objects) {
+    const auto chained =
+        std::find_if(loaded.begin(), loaded.end(),
+                     [&object](const MappedObject& one) { return one.file == object.file; });
+    if (chained == loaded.end()) continue;
+    object.build_id = chained->build_id;
+    object.soname = chained->soname;
+    object.needed = chained->needed;
+    object.needed_by = chained->needed_by;
+    object.load_order = chained->load_order;
+    object.depth = chained->depth;
+    object.reason = chained->reason;
+    object.link = chained->link;
+  }
+  loaded.clear();
 }
 
 std::set<FileId> StartupModel::AwaitedBy(const Open& open) const {

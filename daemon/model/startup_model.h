@@ -116,6 +116,10 @@ class StartupModel {
     WatchMask watches = 0;
     uint64_t deadline_ns = 0;
     std::set<FileId> facts_awaited;
+    // All that its process has loaded, and which of it is what.
+    std::vector<MappedObject> loaded;
+    FileId executable;
+    FileId loader;
   };
   using OpenMap = absl::flat_hash_map<uint32_t, std::unique_ptr<Open>>;
 
@@ -166,7 +170,10 @@ class StartupModel {
   void WatchLoader(const Open& over, const End& end);
   void TellActivity(const Open& open, LoaderActivity activity);
   void ProceedActivities(WatchMask of_watches);
+  // What files say of the objects of an activity: who they are, who needs them.
+  void ChainActivity(PendingActivity* pending) const;
   [[nodiscard]] StartupImages ImagesOf(const Open& open) const;
+  [[nodiscard]] StartupImages ImagesOf(const FileId& executable, const FileId& loader) const;
   [[nodiscard]] bool MainIsMarked(const Open& open) const;
 
   const ModelOptions options_;

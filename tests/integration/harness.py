@@ -156,6 +156,7 @@ def check_startup(case, startup):
                      "the reasons of the startup")
     case.assertEqual(offset, total, "phase durations must sum to total_ns")
     case.assertEqual(len({p["phase"] for p in phases}), len(phases), "a phase is listed twice")
+    check_loader(case, startup)
     faults = startup["faults"]
     for kind in ("minor", "major"):
         by_phase = sum(number(p, kind + "_faults") for p in phases)
@@ -175,6 +176,35 @@ def check_startup(case, startup):
         kernel = number(faults, "kernel_" + kind)
         if kernel is not None and not lost:
             case.assertEqual(number(faults, kind), kernel, f"{kind} faults as the kernel counts")
+
+
+def check_loader(case, startup):
+    """What the loader spent on objects lies inside the phases that are named after it."""
+    phases = {p["phase"]: p for p in startup["phases"]}
+
+    def lasted(*names):
+        return sum(number(phases["PHASE_" + n], "duration_ns") for n in names if "PHASE_" + n in phases)
+
+    objects = startup.get("objects", [])
+    mapping = phases.get("PHASE_DEPENDENCY_MAPPING")
+    mapped = number(mapping, "offset_ns") + number(mapping, "duration_ns") if mapping else 0
+    case.assertLessEqual(sum(number(o, "mapping_ns") or 0 for o in objects), lasted("DEPENDENCY_MAPPING"))
+    at_start = [o for o in objects if (number(o, "map_offset_ns") or 0) <= mapped]
+    case.assertLessEqual(sum(number(o, "relocation_ns") or 0 for o in at_start), lasted("RELOCATION"))
+    if not startup.get("threads"):
+        case.assertLessEqual(sum(number(o, "constructor_ns") or 0 for o in objects),
+                             lasted("CONSTRUCTORS", "RUNTIME_INIT", "MAIN"))
+    for o in objects:
+        for field in ("mapping", "relocation", "constructor"):
+            case.assertEqual(number(o, field + "_ns") is None,
+                             o[field + "_source"] == "BOUNDARY_SOURCE_UNSPECIFIED", (field, o["path"]))
+        offsets = [number(call, "offset_ns") for call in o["init_calls"]]
+        case.assertEqual(offsets, sorted(offsets), o["path"])
+        for call in o["init_calls"]:
+            end = number(call, "offset_ns") + (number(call, "duration_ns") or 0)
+            case.assertLessEqual(end, number(startup, "total_ns"), (o["path"], call))
+    orders = sorted(o["load_order"] for o in objects if o["load_order"])
+    case.assertEqual(orders, list(range(1, len(orders) + 1)))
 
 
 def check_segment(case, owner, segment):
