@@ -11,6 +11,8 @@
 #include <optional>
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "daemon/base/clock.h"
@@ -278,6 +280,30 @@ void ImageRegistry::Attach(Image& image) {
   image.attached_boottime_ns = image.marks.attached_marks != 0 ? BoottimeNs() : 0;
 }
 
+void ImageRegistry::AttachKnownNeeds(const ImageFacts& executable) {
+  absl::flat_hash_map<std::string, Image*> by_name;
+  for (const FileId& id : recency_) {
+    Image* image = images_.at(id).get();
+    if (image->facts->kind != ImageKind::kLibrary) continue;
+    const std::string& path = image->facts->path;
+    by_name.try_emplace(path.substr(path.rfind('/') + 1), image);
+    if (!image->facts->soname.empty()) by_name.try_emplace(image->facts->soname, image);
+  }
+  absl::flat_hash_set<std::string> seen;
+  std::vector<std::string> names = executable.needed;
+  while (!names.empty()) {
+    const std::string name = std::move(names.back());
+    names.pop_back();
+    const auto found = by_name.find(name);
+    if (found == by_name.end() || !seen.insert(name).second) continue;
+    Image& image = *found->second;
+    names.insert(names.end(), image.facts->needed.begin(), image.facts->needed.end());
+    if (!ShouldAttach(image)) continue;
+    Attach(image);
+    Publish(image);
+  }
+}
+
 void ImageRegistry::Detach(Image& image) { Detach(std::vector<Image*>{&image}); }
 
 void ImageRegistry::Detach(const std::vector<Image*>& images) {
@@ -355,6 +381,10 @@ absl::Status ImageRegistry::Prepare(const FileViewer& viewer, const std::string&
     }
     const std::shared_ptr<const ImageFacts> facts =
         Admit(*std::move(file), next, Role::kExecutable, /*publish_anyway=*/false);
+    {
+      absl::MutexLock lock(&mutex_);
+      if (wanted_.functions) AttachKnownNeeds(*facts);
+    }
     if (!facts->error.empty()) return absl::InvalidArgumentError(facts->error);
     if (facts->interpreter.empty()) return absl::OkStatus();
     if (facts->kind == ImageKind::kScript) {

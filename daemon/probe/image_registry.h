@@ -116,6 +116,9 @@ class ImageRegistry {
                                                bool publish_anyway)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Attach(Image& image) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Attaches the wanted marks of the libraries that an executable needs, as far as they are known from
+  // earlier starts, by their names.
+  void AttachKnownNeeds(const ImageFacts& executable) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Detach(Image& image) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Detach(const std::vector<Image*>& images) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Evict() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -7,38 +7,37 @@ their own constructors."""
 import os
 import pathlib
 import re
-import shutil
-import signal
+import statistics
 import subprocess
+import sys
 import tempfile
 import unittest
 
 import harness
 from rpc import Rpc
-from test_objects import PROGRAMS, distribution_path, objects_by_loader
+from test_objects import PROGRAMS, distribution_path
 
 FUNCTIONS = "LEVEL_FUNCTIONS"
-IMAGES = ("OBJECT_KIND_EXECUTABLE", "OBJECT_KIND_LOADER", "OBJECT_KIND_LIBRARY")
 
 
 def base(path):
     return pathlib.Path(path).name
 
 
-def libraries_of(command):
-    """Libraries that a program needs: what a caller has prepared for it."""
-    done = subprocess.run(["ldd", command[0]], capture_output=True, text=True, check=True)
-    return [os.path.realpath(p) for p in re.findall(r"=> (/\S+) \(0x", done.stdout)]
-
-
 def loader_log(command, what, **environment):
     """The loader's own log (LD_DEBUG) of a command's first process."""
     with tempfile.TemporaryDirectory() as directory:
-        subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                       stderr=subprocess.DEVNULL,
-                       env=dict(os.environ, LD_DEBUG=what, LD_DEBUG_OUTPUT=directory + "/log", **environment))
-        logs = sorted(pathlib.Path(directory).iterdir(), key=lambda log: log.stat().st_ctime_ns)
-        return logs[0].read_text(errors="replace")
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env=dict(os.environ, LD_DEBUG=what, LD_DEBUG_OUTPUT=directory + "/log", **environment))
+        process.wait()
+        return pathlib.Path(f"{directory}/log.{process.pid}").read_text(errors="replace")
+
+
+def known_start(rpc, command):
+    """A start of a program whose files are all known from the one before it."""
+    rpc.run(command, until="UNTIL_MAIN")
+    return rpc.run(command, until="UNTIL_MAIN").startups[0]
 
 
 def objects_of(startup):
@@ -159,8 +158,17 @@ class Constructors(unittest.TestCase):
                 startup = rpc.run([harness.program("timed_constructors")], until="UNTIL_MAIN",
                                   level=level).startups[0]
                 hits.append(int(startup["observer"]["probe_hits"]))
+                harness.wait_for(lambda: not harness.attached_programs(), "all probes to be detached")
             self.assertEqual(hits[0], hits[2])
             self.assertGreater(hits[1], hits[0])
+
+    def test_libraries_known_from_another_watch_have_marks(self):
+        with harness.Daemon() as daemon, Rpc(daemon) as rpc:
+            command = [harness.program("timed_constructors")]
+            rpc.run(command, until="UNTIL_MAIN")
+            startup = rpc.run(command, until="UNTIL_MAIN", level=FUNCTIONS).startups[0]
+            self.assertEqual(startup["degradations"], [])
+            self.assertIn("SleepFirst", self.calls_of(startup))
 
     def test_unprepared_libraries_are_first_seen_and_then_known(self):
         with harness.Daemon() as daemon, Rpc(daemon) as rpc:
@@ -188,7 +196,7 @@ class Dependencies(unittest.TestCase):
                           re.findall(r"file=(\S+) \[0\];  generating link map", log)]
                 asked = re.findall(r"file=(\S+) \[0\];  needed by (\S+) \[0\]", log)
                 with self.subTest(program=command[0]):
-                    startup = rpc.run(command, until="UNTIL_MAIN").startups[0]
+                    startup = known_start(rpc, command)
                     harness.check_startup(self, startup)
                     objects = objects_of(startup)
                     self.assertEqual(objects[0]["load_reason"], "LOAD_REASON_EXECUTABLE")
@@ -277,7 +285,7 @@ class Relocations(unittest.TestCase):
         checked = set()
         with harness.Daemon() as daemon, Rpc(daemon) as rpc:
             for name, *arguments in PROGRAMS:
-                startup = rpc.run([distribution_path(name), *arguments], until="UNTIL_MAIN").startups[0]
+                startup = known_start(rpc, [distribution_path(name), *arguments])
                 for one in objects_of(startup):
                     if one["path"] in checked:
                         continue
@@ -303,13 +311,12 @@ class Relocations(unittest.TestCase):
         with harness.Daemon() as daemon, Rpc(daemon) as rpc:
             for name, *arguments in PROGRAMS:
                 command = [distribution_path(name), *arguments]
-                startup = rpc.run(command, until="UNTIL_MAIN").startups[0]
+                startup = known_start(rpc, command)
                 for bind_now in (False, True):
                     environment = {"LD_BIND_NOW": "1"} if bind_now else {}
                     looked_up, cached, relative = self.statistics(command, **environment)
                     ours = 0
                     ours_relative = 0
-                    least = 0
                     for one in objects_of(startup):
                         if one["kind"] == "OBJECT_KIND_LOADER":
                             continue
@@ -322,6 +329,35 @@ class Relocations(unittest.TestCase):
                         # The loader's own were counted before the statistics begin, or are few.
                         self.assertAlmostEqual(relative, ours_relative, delta=64)
                         self.assertAlmostEqual(looked_up + cached, ours, delta=max(40, ours * 0.05))
+
+
+class Times(unittest.TestCase):
+    def test_they_are_those_of_the_loader_and_explain_the_rest(self):
+        sys.path.insert(0, str(harness.SOURCE / "tests" / "bench"))
+        import loader_statistics
+        rate = loader_statistics.ticks_per_us()
+        rate /= loader_statistics.ticks_a_figure(harness.program("many_libraries"), rate)
+        with tempfile.TemporaryDirectory() as directory, harness.Daemon() as daemon, Rpc(daemon) as rpc:
+            for name, *arguments in PROGRAMS[:5]:
+                command = [distribution_path(name), *arguments]
+                with self.subTest(program=command[0]):
+                    apart = []
+                    for i in range(4):
+                        startup, ticks = loader_statistics.start(
+                            rpc, command, os.path.join(directory, f"{name}{i}"))
+                        total, relocation, loading = (t / rate for t in ticks)
+                        phases = [int(harness.phase_of(startup, p)["duration_ns"]) / 1000
+                                  for p in ("LOADER_BOOTSTRAP", "DEPENDENCY_MAPPING", "RELOCATION")]
+                        if i == 0:
+                            continue  # its marks may not have been in place
+                        rest = total - relocation - loading
+                        apart.append((abs(sum(phases) - total) / total, abs(phases[1] - loading) / total,
+                                      (rest - phases[0] - (phases[2] - relocation)) / total))
+                    whole, mapping, unexplained = (statistics.median(c) for c in zip(*apart))
+                    self.assertLess(whole, 0.1)
+                    self.assertLess(mapping, 0.1)
+                    # Bootstrap, and what the phase of relocation holds beside the loader's own timer.
+                    self.assertLess(abs(unexplained), 0.1)
 
 
 if __name__ == "__main__":

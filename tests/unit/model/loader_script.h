@@ -148,6 +148,7 @@ class LoaderScript {
     fault.access_known = true;
     fault.instruction_fetch = true;
     evidence.faults.push_back({kBegin + at + 1, tid, fault});
+    ++counters.minor_faults;
     return *this;
   }
   LoaderScript& Miss(uint64_t from, uint64_t until, const std::string& path) {
