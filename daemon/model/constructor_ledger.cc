@@ -44,8 +44,7 @@ bool IsMarked(const LoadedObject& object, uint64_t begin_ns) {
   constexpr uint32_t kInitKinds = 1u << static_cast<unsigned>(MarkKind::kInitFunction) |
                                   1u << static_cast<unsigned>(MarkKind::kRustStage);
   return object.image != nullptr && (object.image->attached_marks & kInitKinds) != 0 &&
-         object.image->attached_boottime_ns != 0 &&
-         object.image->attached_boottime_ns <= begin_ns;
+         object.image->attached_boottime_ns != 0 && object.image->attached_boottime_ns <= begin_ns;
 }
 
 // A constructor as the loader or the start code calls it. What a language's own runtime calls is in
@@ -59,9 +58,9 @@ bool IsConstructor(const InitFunction& function) {
 struct Begin {
   uint64_t boottime_ns = 0;
   uint32_t tid = 0;
-  const LoadedObject* object = nullptr;     // nullptr: no constructor, but the end of one
-  const InitFunction* function = nullptr;   // nullptr: some constructor of the object
-  const Counters* counters = nullptr;       // nullptr: not read then
+  const LoadedObject* object = nullptr;    // nullptr: no constructor, but the end of one
+  const InitFunction* function = nullptr;  // nullptr: some constructor of the object
+  const Counters* counters = nullptr;      // nullptr: not read then
 };
 
 class Account {
@@ -78,9 +77,8 @@ class Account {
   void Run() {
     if (terms_.marks) AddMarks();
     AddFirstFaults();
-    std::stable_sort(begins_.begin(), begins_.end(), [](const Begin& a, const Begin& b) {
-      return a.boottime_ns < b.boottime_ns;
-    });
+    std::stable_sort(begins_.begin(), begins_.end(),
+                     [](const Begin& a, const Begin& b) { return a.boottime_ns < b.boottime_ns; });
     for (size_t i = 0; i < begins_.size(); ++i) {
       if (begins_[i].object != nullptr) Charge(i);
     }
@@ -99,8 +97,8 @@ class Account {
     for (const auto& mark : evidence_.marks) {
       if (mark.boottime_ns > end_.boottime_ns || !EndsConstructor(mark.value.kind)) continue;
       Begin begin{mark.boottime_ns, mark.tid, nullptr, nullptr, &mark.value.now};
-      const bool is_init = mark.value.kind == MarkKind::kInitFunction ||
-                           mark.value.kind == MarkKind::kRustStage;
+      const bool is_init =
+          mark.value.kind == MarkKind::kInitFunction || mark.value.kind == MarkKind::kRustStage;
       if (const LoadedObject* object = is_init ? ObjectAt(mark.value) : nullptr) {
         begin.function = InitFunctionAt(*object, mark.value.ip);
         if (begin.function != nullptr && IsConstructor(*begin.function)) begin.object = object;
@@ -155,7 +153,8 @@ class Account {
     MappedObject* object = ObjectOf(begin.object->file, &startup_);
     const PhaseSlice* slice = SliceAt(startup_, begin.boottime_ns);
     if (object == nullptr || slice == nullptr) return;
-    // A constructor may be called like any function later; only what main loads has some to run then.
+    // A constructor may be called like any function later; only what main loads has some to run
+    // then.
     const uint64_t slice_ns = startup_.begin_boottime_ns + slice->offset_ns;
     if (slice->phase == Phase::kMain && begin.object->first_ns < slice_ns) return;
     // What ran next on its thread.
@@ -168,7 +167,8 @@ class Account {
       counters = begins_[next].counters;
       break;
     }
-    // A phase ends with the main thread's step into the next; of other threads' ends nothing is known.
+    // A phase ends with the main thread's step into the next; of other threads' ends nothing is
+    // known.
     if (is_leader) {
       const uint64_t slice_end = slice_ns + slice->duration_ns;
       if (!until || *until > slice_end) {
@@ -205,8 +205,10 @@ class Account {
       const uint64_t queued =
           counters->run_delay_ns - std::min(from.run_delay_ns, counters->run_delay_ns);
       call.blocked_ns = std::min(off - std::min(queued, off), *call.duration_ns);
-      call.minor_faults = counters->minor_faults - std::min(from.minor_faults, counters->minor_faults);
-      call.major_faults = counters->major_faults - std::min(from.major_faults, counters->major_faults);
+      call.minor_faults =
+          counters->minor_faults - std::min(from.minor_faults, counters->minor_faults);
+      call.major_faults =
+          counters->major_faults - std::min(from.major_faults, counters->major_faults);
     }
     object->init_calls.push_back(std::move(call));
   }

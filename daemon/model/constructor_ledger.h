@@ -19,12 +19,13 @@ struct ConstructorTerms {
   size_t max_calls = 8192;
 };
 
-// Says of each object how long its constructors took and, at level FUNCTIONS, lists each that ran. Only
-// begins are ever probed, so a call lasts until the next thing of its thread that is known to begin: the
-// next constructor, the entry point, main, or the end of its phase. A constructor that runs others (by
-// dlopen) ends, in these figures, where the first of them begins, and what it does after them belongs to
-// the last. Objects whose constructors have no marks are told apart by the first instruction fetch in
-// the pages that hold their constructors. Expects phases, objects and timeline.
+// Says of each object how long its constructors took and, at level FUNCTIONS, lists each that ran.
+// Only begins are ever probed, so a call lasts until the next thing of its thread that is known to
+// begin: the next constructor, the entry point, main, or the end of its phase. A constructor that
+// runs others (by dlopen) ends, in these figures, where the first of them begins, and what it does
+// after them belongs to the last. Objects whose constructors have no marks are told apart by the
+// first instruction fetch in the pages that hold their constructors. Expects phases, objects and
+// timeline.
 void AccountConstructors(const Evidence& evidence, const End& end,
                          const std::vector<LoadedObject>& loaded, const ConstructorTerms& terms,
                          Startup* startup);

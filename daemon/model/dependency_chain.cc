@@ -37,9 +37,9 @@ class Chain {
  private:
   [[nodiscard]] const ImageFacts* FactsOf(const MappedObject& object) const {
     const bool is_executable = object.kind == ObjectKind::kExecutable;
-    const KnownImage* known = is_executable                              ? images_.executable
+    const KnownImage* known = is_executable                        ? images_.executable
                               : object.kind == ObjectKind::kLoader ? images_.loader
-                                                                         : nullptr;
+                                                                   : nullptr;
     const ImageFacts* facts = images_.FactsOf(object.file);
     if (is_executable && known != nullptr) facts = known->facts.get();
     if (facts == nullptr && known != nullptr) facts = known->facts.get();

@@ -13,11 +13,12 @@
 
 namespace startscope {
 
-// Says of each object what its file is and how it was linked, in which order the loader took it, why, who
-// needs it, and how far from the executable (or from what was asked for by name) it is. In a glibc start
-// that is the breadth-first order of the loader's own log. `objects` may be in any order; those mapped at
-// the same time are taken in the order given. What is mapped after `dependencies_ns` (an offset from the
-// begin; nullopt: not known) was not loaded as a dependency of the executable.
+// Says of each object what its file is and how it was linked, in which order the loader took it,
+// why, who needs it, and how far from the executable (or from what was asked for by name) it is. In
+// a glibc start that is the breadth-first order of the loader's own log. `objects` may be in any
+// order; those mapped at the same time are taken in the order given. What is mapped after
+// `dependencies_ns` (an offset from the begin; nullopt: not known) was not loaded as a dependency
+// of the executable.
 void ChainDependencies(const StartupImages& images, std::optional<uint64_t> dependencies_ns,
                        std::vector<MappedObject>* objects);
 

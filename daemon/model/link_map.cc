@@ -40,8 +40,8 @@ uint64_t BiasOf(const LoadedObject& object, const MappingEvent& first, const Exe
   return first.address - first.file_offset;
 }
 
-// Where its RELRO begins in memory; nullopt: it has none. Of a file that could not be read, the begin
-// of what was mapped writable must do.
+// Where its RELRO begins in memory; nullopt: it has none. Of a file that could not be read, the
+// begin of what was mapped writable must do.
 std::optional<uint64_t> RelroBegin(const LoadedObject& object,
                                    const std::optional<uint64_t>& writable) {
   if (object.facts == nullptr) return writable;
@@ -61,8 +61,8 @@ std::vector<LoadedObject> ReadLinkMap(const Evidence& evidence, const StartupIma
     const MappingEvent& mapping = timed.value;
     if (mapping.address + mapping.size_bytes <= mapping.address) continue;
     if (mapping.file.inode == 0) {
-      // Anonymous memory inside what an object reserved is its BSS. The latest object may lie where an
-      // earlier one did.
+      // Anonymous memory inside what an object reserved is its BSS. The latest object may lie where
+      // an earlier one did.
       for (size_t i = objects.size(); i-- > 0;) {
         if (!objects[i].Holds(mapping.address)) continue;
         if (!objects[i].relro_ns) objects[i].mapped_ns = timed.boottime_ns;
@@ -92,8 +92,8 @@ std::vector<LoadedObject> ReadLinkMap(const Evidence& evidence, const StartupIma
     object.has_code |= (mapping.prot & PROT_EXEC) != 0;
     std::optional<uint64_t>& written = writable[found->second];
     const std::optional<uint64_t> relro = RelroBegin(object, written);
-    const bool holds_relro = relro && *relro >= mapping.address &&
-                             *relro - mapping.address < mapping.size_bytes;
+    const bool holds_relro =
+        relro && *relro >= mapping.address && *relro - mapping.address < mapping.size_bytes;
     if ((mapping.prot & PROT_WRITE) != 0) {
       if (!written) written = mapping.address;
     } else if (written && holds_relro && !object.relro_ns) {

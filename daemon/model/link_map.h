@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The startscope authors
 
-// The objects that a loader works on, with their places in memory, as mappings and files tell of them.
+// The objects that a loader works on, with their places in memory, as mappings and files tell of
+// them.
 
 #ifndef STARTSCOPE_DAEMON_MODEL_LINK_MAP_H_
 #define STARTSCOPE_DAEMON_MODEL_LINK_MAP_H_

@@ -11,7 +11,7 @@
 namespace startscope {
 namespace {
 
-constexpr uint32_t kRtldLazy = 1;  // <dlfcn.h>; the loader's own mode of relocation too
+constexpr uint32_t kRtldLazy = 1;         // <dlfcn.h>; the loader's own mode of relocation too
 constexpr size_t kMaxSearchMisses = 256;  // directories listed of one object
 
 class Account {
@@ -68,8 +68,8 @@ class Account {
       if (object == nullptr || one.facts == nullptr || !one.facts->link.known) continue;
       const RelocationCounts& counts = one.facts->link.relocations;
       // glibc leaves calls through the PLT to their first use; musl does not.
-      const bool lazy = startup_.runtime.libc == Libc::kGlibc && !one.is_loader &&
-                        !one.facts->link.bind_now;
+      const bool lazy =
+          startup_.runtime.libc == Libc::kGlibc && !one.is_loader && !one.facts->link.bind_now;
       object->relocations = counts.total() - (lazy ? counts.jump_slot : 0);
     }
   }
@@ -125,17 +125,16 @@ class Account {
     return any;
   }
 
-  // Objects are relocated one after the other, and each ends with the protection of its RELRO. One that
-  // has none is part of the next.
+  // Objects are relocated one after the other, and each ends with the protection of its RELRO. One
+  // that has none is part of the next.
   void RelocateByProtection() {
     const PhaseSlice* slice = SliceOf(startup_, Phase::kRelocation);
     std::vector<const LoadedObject*> by_end;
     for (const LoadedObject& one : loaded_) {
       if (one.relro_ns && *one.relro_ns <= end_.boottime_ns) by_end.push_back(&one);
     }
-    std::stable_sort(by_end.begin(), by_end.end(), [](const auto* a, const auto* b) {
-      return *a->relro_ns < *b->relro_ns;
-    });
+    std::stable_sort(by_end.begin(), by_end.end(),
+                     [](const auto* a, const auto* b) { return *a->relro_ns < *b->relro_ns; });
     uint64_t cursor = 0;
     for (const LoadedObject* one : by_end) {
       const uint64_t done = *one->relro_ns;
@@ -145,7 +144,8 @@ class Account {
       if (in_phase) {
         from = std::max(from, BeginOf(*slice));
       } else if (slice == nullptr || done < BeginOf(*slice)) {
-        // Before the phase only a loader does so, with itself; without a phase nothing tells the begin.
+        // Before the phase only a loader does so, with itself; without a phase nothing tells the
+        // begin.
         cursor = done;
         continue;
       } else {

@@ -16,9 +16,10 @@ struct LoaderTerms {
   bool searches = false;  // every system call was recorded
 };
 
-// Says of each object what the loader spent on it: on looking for it, mapping it and relocating it, how
-// many relocations were due, and how thread-local storage was filled in. Expects phases and objects.
-// Times of what was loaded as a dependency lie inside the phases of the same names and never overlap.
+// Says of each object what the loader spent on it: on looking for it, mapping it and relocating it,
+// how many relocations were due, and how thread-local storage was filled in. Expects phases and
+// objects. Times of what was loaded as a dependency lie inside the phases of the same names and
+// never overlap.
 void AccountLoading(const Evidence& evidence, const End& end, const BoundaryFinder& finder,
                     const std::vector<LoadedObject>& loaded, const LoaderTerms& terms,
                     Startup* startup);

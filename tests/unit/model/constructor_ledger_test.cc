@@ -136,8 +136,7 @@ TEST(ConstructorLedgerTest, LibrariesWithoutMarksAreFirstSeen) {
 TEST(ConstructorLedgerTest, BelowLevelFunctionsNoCallsAreListed) {
   LoaderScript script = Relocated();
   script.Init(610, 3).Mark(700, MarkKind::kEntry, 1).Mark(800, MarkKind::kMain, 1);
-  const Startup startup =
-      script.Build(800, Outcome::kReached, Precision::kExact, Level::kObjects);
+  const Startup startup = script.Build(800, Outcome::kReached, Precision::kExact, Level::kObjects);
   EXPECT_TRUE(Object(startup, 3).init_calls.empty());
 }
 

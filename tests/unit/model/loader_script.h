@@ -18,9 +18,9 @@
 
 namespace startscope {
 
-// Files are named by number: 1 is the executable, 2 the loader, others are libraries. File N is mapped
-// at N << 32 and linked at 0; its text lies at 0x1000, its RELRO at 0x3000. Times are offsets from the
-// begin.
+// Files are named by number: 1 is the executable, 2 the loader, others are libraries. File N is
+// mapped at N << 32 and linked at 0; its text lies at 0x1000, its RELRO at 0x3000. Times are
+// offsets from the begin.
 class LoaderScript {
  public:
   static constexpr uint64_t kBegin = 1'000'000;
@@ -62,7 +62,8 @@ class LoaderScript {
       facts = std::make_shared<ImageFacts>();
       facts->file = FileOf(number);
       facts->kind = ImageKind::kLibrary;
-      facts->segments = {{.address = 0, .file_offset = 0}, {.address = 0x3000, .file_offset = 0x3000}};
+      facts->segments = {{.address = 0, .file_offset = 0},
+                         {.address = 0x3000, .file_offset = 0x3000}};
       facts->relro_address = 0x3000;
       facts->relro_bytes = 0x1000;
       facts->link.known = true;
@@ -75,7 +76,8 @@ class LoaderScript {
     return *facts;
   }
   LoaderScript& Needs(uint64_t number, const std::vector<uint64_t>& others) {
-    for (const uint64_t other : others) File(number).needed.push_back("file" + std::to_string(other));
+    for (const uint64_t other : others)
+      File(number).needed.push_back("file" + std::to_string(other));
     return *this;
   }
   // A constructor at an address of the file.
@@ -103,7 +105,8 @@ class LoaderScript {
     MapPart(at, number, 0, 0x5000, PROT_READ | PROT_EXEC);
     return MapPart(at, number, 0x3000, 0x2000, PROT_READ | PROT_WRITE);
   }
-  LoaderScript& MapPart(uint64_t at, uint64_t number, uint64_t offset, uint64_t bytes, uint32_t prot) {
+  LoaderScript& MapPart(uint64_t at, uint64_t number, uint64_t offset, uint64_t bytes,
+                        uint32_t prot) {
     MappingEvent mapping;
     mapping.file = FileOf(number);
     mapping.address = BaseOf(number) + offset;
