@@ -60,12 +60,20 @@ def own_times(output):
 
 class Constructors(unittest.TestCase):
     # What lies between the begin of a call and the next that the function itself does not see: its prologue,
-    # the print, two breakpoints; and, on a busy host, a preemption.
+    # the print, two breakpoints. On a busy host a preemption comes on top: of some starts the best counts.
     SLACK_NS = 5_000_000
+    STARTS = 4
 
-    def check_against_own_clock(self, ours, theirs):
-        self.assertGreaterEqual(ours, theirs)
-        self.assertLess(ours - theirs, self.SLACK_NS)
+    def setUp(self):
+        self.over = {}
+
+    def check_against_own_clock(self, ours, theirs, name=""):
+        self.assertGreaterEqual(ours, theirs, name)
+        self.over[name] = min(self.over.get(name, ours - theirs), ours - theirs)
+
+    def tearDown(self):
+        for name, over in self.over.items():
+            self.assertLess(over, self.SLACK_NS, name)
 
     def calls_of(self, startup):
         """symbol -> duration of the calls of all objects; static initialisers by their source file."""
@@ -85,63 +93,68 @@ class Constructors(unittest.TestCase):
 
     def test_c_and_cpp_by_their_own_clock(self):
         with harness.Daemon() as daemon, Rpc(daemon) as rpc:
-            startup, own = self.trace(rpc, "timed_constructors", ["libtimed_c.so", "libtimed_cpp.so"],
-                                      popen={})
-            self.assertEqual(len(own), 6, own)
-            calls = self.calls_of(startup)
-            for name, ns in own.items():
-                with self.subTest(constructor=name):
-                    self.check_against_own_clock(int(calls[name]["duration_ns"]), ns)
-            self.assertGreater(int(calls["SleepFirst"]["blocked_ns"]), 15_000_000)
-            self.assertGreater(int(calls["timed_cpp_first.cc"]["blocked_ns"]), 10_000_000)
-            c = object_named(startup, "libtimed_c.so")
-            self.assertEqual([call["symbol"] for call in c["init_calls"] if call["symbol"] in own],
-                             ["SleepFirst", "SpinSecond", "SpinThird"])
-            self.assertEqual(int(c["constructor_ns"]), sum(int(i["duration_ns"]) for i in c["init_calls"]))
-            self.assertNotIn("DEGRADATION_KIND_PROBE_UNAVAILABLE", str(startup["degradations"]))
+            for _ in range(self.STARTS):
+                startup, own = self.trace(rpc, "timed_constructors", ["libtimed_c.so", "libtimed_cpp.so"],
+                                          popen={})
+                self.assertEqual(len(own), 6, own)
+                calls = self.calls_of(startup)
+                for name, ns in own.items():
+                    with self.subTest(constructor=name):
+                        self.check_against_own_clock(int(calls[name]["duration_ns"]), ns, name)
+                self.assertGreater(int(calls["SleepFirst"]["blocked_ns"]), 15_000_000)
+                self.assertGreater(int(calls["timed_cpp_first.cc"]["blocked_ns"]), 10_000_000)
+                c = object_named(startup, "libtimed_c.so")
+                self.assertEqual([call["symbol"] for call in c["init_calls"] if call["symbol"] in own],
+                                 ["SleepFirst", "SpinSecond", "SpinThird"])
+                self.assertEqual(int(c["constructor_ns"]), sum(int(i["duration_ns"]) for i in c["init_calls"]))
+                self.assertNotIn("DEGRADATION_KIND_PROBE_UNAVAILABLE", str(startup["degradations"]))
 
     def test_musl_by_their_own_clock(self):
         with harness.Daemon() as daemon, Rpc(daemon) as rpc:
-            startup, own = self.trace(rpc, "timed_constructors_musl", ["musl/libtimed_c.so"])
-            self.assertEqual(len(own), 4, own)
-            calls = self.calls_of(startup)
-            for name, ns in own.items():
-                with self.subTest(constructor=name):
-                    self.check_against_own_clock(int(calls[name]["duration_ns"]), ns)
-            constructors = harness.phase_of(startup, "CONSTRUCTORS")
-            self.assertGreater(int(constructors["duration_ns"]), sum(own.values()))
+            for _ in range(self.STARTS):
+                startup, own = self.trace(rpc, "timed_constructors_musl", ["musl/libtimed_c.so"])
+                self.assertEqual(len(own), 4, own)
+                calls = self.calls_of(startup)
+                for name, ns in own.items():
+                    with self.subTest(constructor=name):
+                        self.check_against_own_clock(int(calls[name]["duration_ns"]), ns, name)
+                constructors = harness.phase_of(startup, "CONSTRUCTORS")
+                self.assertGreater(int(constructors["duration_ns"]), sum(own.values()))
 
     def test_unperturbed_by_first_fetch(self):
         # The library's total. What is not seen: what runs before the first page of its code faults, and
         # after it what does not fault again.
         with harness.Daemon() as daemon, Rpc(daemon) as rpc:
-            startup, own = self.trace(rpc, "timed_constructors", ["libtimed_c.so", "libtimed_cpp.so"],
-                                      precision="PRECISION_UNPERTURBED")
-            for library, names in (("libtimed_c.so", ("SleepFirst", "SpinSecond", "SpinThird")),
-                                   ("libtimed_cpp.so", ("timed_cpp_first.cc", "timed_cpp_second.cc"))):
-                one = object_named(startup, library)
-                self.assertEqual(one["constructor_source"], "BOUNDARY_SOURCE_FIRST_FAULT")
-                self.check_against_own_clock(int(one["constructor_ns"]), sum(own[n] for n in names))
-                self.assertEqual(one["init_calls"], [])
+            for _ in range(self.STARTS):
+                startup, own = self.trace(rpc, "timed_constructors", ["libtimed_c.so", "libtimed_cpp.so"],
+                                          precision="PRECISION_UNPERTURBED")
+                for library, names in (("libtimed_c.so", ("SleepFirst", "SpinSecond", "SpinThird")),
+                                       ("libtimed_cpp.so", ("timed_cpp_first.cc", "timed_cpp_second.cc"))):
+                    one = object_named(startup, library)
+                    self.assertEqual(one["constructor_source"], "BOUNDARY_SOURCE_FIRST_FAULT")
+                    self.check_against_own_clock(int(one["constructor_ns"]), sum(own[n] for n in names), library)
+                    self.assertEqual(one["init_calls"], [])
 
     def test_one_that_opens_a_library(self):
         with harness.Daemon() as daemon, Rpc(daemon) as rpc:
-            startup, own = self.trace(rpc, "constructor_opens", ["libtimed_c.so"])
-            calls = self.calls_of(startup)
-            self.assertEqual(set(own), {"SleepFirst", "SpinSecond", "SpinThird"})
-            for name, ns in own.items():
-                self.check_against_own_clock(int(calls[name]["duration_ns"]), ns)
-            self.assertIn("OpenInConstructor", calls)
-            self.assertEqual(object_named(startup, "libtimed_c.so")["load_reason"], "LOAD_REASON_DLOPEN")
+            for _ in range(self.STARTS):
+                startup, own = self.trace(rpc, "constructor_opens", ["libtimed_c.so"])
+                calls = self.calls_of(startup)
+                self.assertEqual(set(own), {"SleepFirst", "SpinSecond", "SpinThird"})
+                for name, ns in own.items():
+                    self.check_against_own_clock(int(calls[name]["duration_ns"]), ns, name)
+                self.assertIn("OpenInConstructor", calls)
+                self.assertEqual(object_named(startup, "libtimed_c.so")["load_reason"], "LOAD_REASON_DLOPEN")
 
     def test_one_that_makes_threads(self):
         with harness.Daemon() as daemon, Rpc(daemon) as rpc:
-            startup, own = self.trace(rpc, "constructor_threads", [])
-            self.check_against_own_clock(int(self.calls_of(startup)["MakeThreads"]["duration_ns"]),
-                                         own["MakeThreads"])
-            self.assertEqual(len(startup["threads"]), 2)
-            for thread in startup["threads"]:
-                self.assertEqual(thread["phase"], "PHASE_RUNTIME_INIT")
+            for _ in range(self.STARTS):
+                startup, own = self.trace(rpc, "constructor_threads", [])
+                self.check_against_own_clock(int(self.calls_of(startup)["MakeThreads"]["duration_ns"]),
+                                             own["MakeThreads"])
+                self.assertEqual(len(startup["threads"]), 2)
+                for thread in startup["threads"]:
+                    self.assertEqual(thread["phase"], "PHASE_RUNTIME_INIT")
 
     def test_one_that_exits(self):
         with harness.Daemon() as daemon, Rpc(daemon) as rpc:
