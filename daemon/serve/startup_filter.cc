@@ -131,7 +131,9 @@ std::vector<KernelFilter> StartupFilter::ForKernel(const CgroupResolver& cgroups
     Expand(filter.cgroup_id(), &rules, each,
            [](KernelFilter* rule, uint64_t id) { rule->cgroup_id = id; });
     Expand(filter.comm(), &rules, each,
-           [](KernelFilter* rule, const std::string& comm) { rule->comm = comm; });
+           [](KernelFilter* rule, const std::string& comm) {
+             rule->comm = UnescapeFromUtf8(comm);  // the kernel compares the name's own bytes
+           });
     if (!peer_.privileged) {
       for (KernelFilter& rule : rules) {
         if (!rule.uid) rule.uid = peer_.uid;

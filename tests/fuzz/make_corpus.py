@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # SPDX-FileCopyrightText: The startscope authors
 
-"""Seeds for the fuzzers over ELF files: make_corpus.py BUILD CORPUS.
+"""Seeds for the fuzzers: make_corpus.py BUILD CORPUS.
 
-From the samples and test programs of a build: whole where they are small, otherwise cut down to their
-first bytes with their section headers, names and symbols moved up; each also with header fields
-changed. The same build gives the same corpus."""
+ELF files: the samples and test programs of a build, whole where they are small, otherwise cut down to
+their first bytes with their section headers, names and symbols moved up; each also with header fields
+changed. Records: the recordings of tests/data. Requests and filters: as clients send them. The same
+build gives the same corpus."""
 
 import pathlib
 import random
@@ -24,6 +25,8 @@ SAMPLES = [
 PROGRAMS = ["freestanding_c", "hello_glibc_dynamic", "hello_musl_static"]
 SYSTEM = ["/lib64/ld-linux-x86-64.so.2", "/lib/ld-musl-x86_64.so.1", "/lib/x86_64-linux-gnu/libc.so.6"]
 MUTANTS = 4
+DATA = pathlib.Path(__file__).resolve().parents[1] / "data"
+RECORDING_HEADER_BYTES = 16
 SECTION = struct.Struct("<IIQQQQIIQQ")
 SHT_SYMTAB, SHT_STRTAB, SHT_NOBITS, SHT_DYNSYM = 2, 3, 8, 11
 
@@ -63,6 +66,51 @@ def mutate(image, source):
     return bytes(image)
 
 
+def field(number, content):
+    """One field of a protobuf message: a number, or bytes."""
+    if isinstance(content, int):
+        return varint(number << 3) + varint(content)
+    return varint(number << 3 | 2) + varint(len(content)) + content
+
+
+def varint(value):
+    out = b""
+    while value > 0x7f:
+        out += bytes([value & 0x7f | 0x80])
+        value >>= 7
+    return out + bytes([value])
+
+
+def write_records(corpus):
+    for path in sorted(DATA.glob("*.rec")):
+        recording = path.read_bytes()
+        yield corpus / "recording_fuzz" / path.stem, recording
+        yield corpus / "decode_fuzz" / path.stem, recording[RECORDING_HEADER_BYTES:]
+
+
+def write_requests(corpus):
+    every_filter = b"".join(field(number, content) for number, content in (
+        (1, b"\xe8\x07"), (2, b"\x2a"), (3, b"curl"), (4, b"/usr/bin/*"), (5, b"\x01"),
+        (6, b"/system.slice")))
+    duration = field(1, 5) + field(2, 1000)
+    for number in range(1, 20):
+        for name, content in (("number", 1), ("text", b"/usr/bin/true"), ("filter", every_filter),
+                              ("duration", duration)):
+            one = field(number, content)
+            yield corpus / "request_fuzz" / f"watch-{number}-{name}", b"\0" + one
+            yield corpus / "request_fuzz" / f"list-{number}-{name}", b"\1" + one
+
+
+def write_filters(corpus):
+    pod = b"/kubepods.slice/kubepods-pod%s.slice/cri-containerd-%s.scope" % (
+        b"01234567_89ab_cdef_0123_456789abcdef", b"0123456789abcdef" * 4)
+    pairs = [(b"/usr/bin/*", b"/usr/bin/curl"), (b"*", pod), (b"/kubepods.slice", pod),
+             (b"[a-z]*[!0-9]", b"abc"), (b"a*a*a*a*a*b", b"a" * 60), (b"?\\x41", b"A\xff\\"),
+             (b"/docker/" + b"ab" * 32, b"/docker/" + b"ab" * 32)]
+    for number, (pattern, path) in enumerate(pairs):
+        yield corpus / "filter_fuzz" / str(number), struct.pack("<I", len(pattern)) + pattern + path
+
+
 def main():
     if len(sys.argv) != 3:
         sys.exit(__doc__)
@@ -85,6 +133,10 @@ def main():
                                   ("symbolizer_fuzz", both)):
                 (folders[name] / f"{path.name}-{number}").write_bytes(content)
                 written += 1
+    for path, content in (*write_records(corpus), *write_requests(corpus), *write_filters(corpus)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        written += 1
     print(f"{written} seeds in {corpus}")
 
 

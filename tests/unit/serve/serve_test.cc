@@ -248,6 +248,15 @@ TEST_F(ServeTest, FiltersByExecutableAndDeny) {
   EXPECT_TRUE(filter->ForKernel(cgroups_).empty());  // paths are no matter of the kernel's
 }
 
+TEST_F(ServeTest, KernelFilterHasANamesOwnBytes) {
+  v1::WatchStartupsRequest request;
+  request.add_allow()->add_comm("odd\\xff\\x5cname");
+  const auto filter = StartupFilter::Create(request.allow(), {}, {0, 0, 0, true});
+  const auto rules = filter->ForKernel(cgroups_);
+  ASSERT_EQ(rules.size(), 1u);
+  EXPECT_EQ(rules[0].comm, "odd\xff\\name");
+}
+
 TEST_F(ServeTest, KernelFilterIsTheProductOfTheFieldsOrBroader) {
   v1::WatchStartupsRequest request;
   v1::Filter* one = request.add_allow();
