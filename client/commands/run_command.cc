@@ -127,6 +127,7 @@ class RunSession {
 
   [[nodiscard]] startscope::v1::WatchStartupsRequest Request(pid_t first_pid) const {
     startscope::v1::WatchStartupsRequest request = WatchRequest(options_.measure);
+    request.set_link_facts(options_.runs == 1);  // a summary of many has no objects
     if (request.level() == startscope::v1::LEVEL_UNSPECIFIED) {
       // A summary over runs shows no objects, so it need not pay for them; what cold runs map is
       // evicted before the next.

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -35,15 +36,14 @@ class Chain {
   }
 
  private:
-  [[nodiscard]] const ImageFacts* FactsOf(const MappedObject& object) const {
+  [[nodiscard]] std::shared_ptr<const ImageFacts> FactsOf(const MappedObject& object) const {
     const bool is_executable = object.kind == ObjectKind::kExecutable;
     const KnownImage* known = is_executable                        ? images_.executable
                               : object.kind == ObjectKind::kLoader ? images_.loader
                                                                    : nullptr;
-    const ImageFacts* facts = images_.FactsOf(object.file);
-    if (is_executable && known != nullptr) facts = known->facts.get();
-    if (facts == nullptr && known != nullptr) facts = known->facts.get();
-    return facts;
+    if (is_executable && known != nullptr) return known->facts;
+    std::shared_ptr<const ImageFacts> facts = images_.SharedFactsOf(object.file);
+    return facts == nullptr && known != nullptr ? known->facts : facts;
   }
 
   void NameAll() {
@@ -57,7 +57,7 @@ class Chain {
       object.build_id = facts_[i]->build_id;
       object.soname = facts_[i]->soname;
       object.needed = facts_[i]->needed;
-      object.link = facts_[i]->link;
+      object.facts = facts_[i];
       if (!object.soname.empty()) by_name_.try_emplace(object.soname, i);
     }
   }
@@ -160,7 +160,7 @@ class Chain {
   const StartupImages& images_;
   const std::optional<uint64_t> dependencies_ns_;
   std::vector<MappedObject>& objects_;
-  std::vector<const ImageFacts*> facts_;  // parallel to the objects, as are the next two
+  std::vector<std::shared_ptr<const ImageFacts>> facts_;  // parallel to the objects, as are the next two
   std::vector<std::vector<size_t>> needs_;
   std::vector<std::vector<size_t>> needed_by_;
   absl::flat_hash_map<std::string, size_t> by_name_;

@@ -119,10 +119,21 @@ struct StartupImages {
   const ImageMap* all = nullptr;
 
   [[nodiscard]] const ImageFacts* FactsOf(const FileId& file) const {
+    const KnownImage* known = Find(file);
+    return known == nullptr ? nullptr : known->facts.get();
+  }
+  // The same, for what outlives the images.
+  [[nodiscard]] std::shared_ptr<const ImageFacts> SharedFactsOf(const FileId& file) const {
+    const KnownImage* known = Find(file);
+    return known == nullptr ? nullptr : known->facts;
+  }
+
+ private:
+  [[nodiscard]] const KnownImage* Find(const FileId& file) const {
     if (all == nullptr) return nullptr;
     const auto found = all->find(file);
     if (found == all->end() || !found->second.facts->error.empty()) return nullptr;
-    return found->second.facts.get();
+    return &found->second;
   }
 };
 

@@ -9,6 +9,7 @@
 #define STARTSCOPE_DAEMON_MODEL_STARTUP_H_
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -227,7 +228,7 @@ struct MappedObject {
   BoundarySource mapping_source = BoundarySource::kUnspecified;
   BoundarySource relocation_source = BoundarySource::kUnspecified;
   BoundarySource constructor_source = BoundarySource::kUnspecified;
-  LinkFacts link;
+  std::shared_ptr<const ImageFacts> facts;  // null: the file was not read
   std::vector<InitCall> init_calls;
   uint64_t init_calls_omitted = 0;
   std::optional<uint64_t> search_ns;

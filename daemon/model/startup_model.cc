@@ -676,7 +676,7 @@ void StartupModel::ChainActivity(PendingActivity* pending) const {
     object.load_order = chained->load_order;
     object.depth = chained->depth;
     object.reason = chained->reason;
-    object.link = chained->link;
+    object.facts = chained->facts;
   }
   loaded.clear();
 }

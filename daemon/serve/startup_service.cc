@@ -48,6 +48,7 @@ class StartupServiceImpl::Stream {
       : writer_(writer), call_(call), watchdog_(watchdog), caller_(spec.peer) {
     context_.cgroups = cgroups;
     view_.level = spec.level;
+    view_.link_facts = request.link_facts() || spec.level >= Level::kFunctions;
     view_.timeline_apart = request.stream_timeline();
     view_.timeline_limit = view_.timeline_apart ? kTimelineStreamed : kTimelineInline;
     if (request.timeline_limit() != 0) view_.timeline_limit = request.timeline_limit();
@@ -298,7 +299,7 @@ grpc::Status StartupServiceImpl::GetStartup(grpc::ServerContext* context,
             absl::StrCat("startup ", request->startup_id(),
                          ": not among the recent ones (see ListStartups)")};
   }
-  ToProto(*startup, {.level = Level::kFunctions},
+  ToProto(*startup, {.level = Level::kFunctions, .link_facts = true},
           ProtoContext{RealtimeMinusBoottimeNs(), cgroups_}, response);
   return grpc::Status::OK;
 }

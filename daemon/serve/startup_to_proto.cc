@@ -284,7 +284,7 @@ void ToProto(const InitCall& from, v1::InitCall* to) {
   to->set_source(ToEnum<v1::BoundarySource>(from.source));
 }
 
-// What the loader did with it, and how it was linked.
+// What the loader did with it.
 void ToProtoLoading(const MappedObject& from, Level level, v1::MappedObject* to) {
   to->set_load_order(from.load_order);
   to->set_depth(from.depth);
@@ -294,7 +294,6 @@ void ToProtoLoading(const MappedObject& from, Level level, v1::MappedObject* to)
   to->set_mapping_source(ToEnum<v1::BoundarySource>(from.mapping_source));
   to->set_relocation_source(ToEnum<v1::BoundarySource>(from.relocation_source));
   to->set_constructor_source(ToEnum<v1::BoundarySource>(from.constructor_source));
-  if (from.link.known) ToProto(from.link, to->mutable_link());
   if (from.search_ns) to->set_search_ns(*from.search_ns);
   for (const SearchMiss& miss : from.search_misses) {
     v1::SearchMiss* added = to->add_search_misses();
@@ -462,7 +461,13 @@ void ToProto(const Startup& from, const StartupView& view, const ProtoContext& c
   }
   ToProto(from.faults, to->mutable_faults());
   if (level >= Level::kObjects && !view.brief) {
-    for (const MappedObject& object : from.objects) ToProto(object, level, to->add_objects());
+    for (const MappedObject& object : from.objects) {
+      v1::MappedObject* added = to->add_objects();
+      ToProto(object, level, added);
+      if (view.link_facts && object.facts != nullptr && object.facts->link.known) {
+        ToProto(object.facts->link, added->mutable_link());
+      }
+    }
     if (from.storage) ToProto(*from.storage, to->mutable_storage());
     if (from.syscalls) ToProto(*from.syscalls, to->mutable_syscalls());
   } else if (from.storage && from.storage->bytes) {

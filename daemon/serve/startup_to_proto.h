@@ -32,6 +32,7 @@ inline constexpr uint32_t kTimelineChunk = 2048;
 struct StartupView {
   Level level = Level::kPhases;  // parts above it are left out
   bool brief = false;            // as in lists: without objects
+  bool link_facts = false;       // how each object was linked
   uint32_t timeline_limit = kTimelineInline;
   // The timeline is sent in chunks: it is counted against the limit, and left out.
   bool timeline_apart = false;
