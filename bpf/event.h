@@ -318,7 +318,20 @@ struct ss_stats {
   __u64 untracked_marks;  /* uprobe hits in processes that are not followed */
   __u64 faults_unpaired;  /* completions whose entry was not seen */
   __u64 no_task_storage;  /* task storage could not be allocated */
+  __u64 throttled;        /* execs that a rule wanted and that their control group had no token for */
 };
+
+/* What one control group may still begin: value of the map `cgroup_budgets`, by cgroup id. The burst is
+ * what the rate allows in SS_BUDGET_BURST_NS. */
+struct ss_cgroup_budget {
+  __u64 spent_until_ns; /* the moment until which its startups so far use up the rate */
+  __u64 throttled;      /* execs not followed */
+  __u64 watch_mask;     /* bit per rule slot that wanted one of them */
+  __u32 uid;            /* of the last of them */
+  __u32 pad;
+};
+#define SS_BUDGET_BURST_NS 1000000000ull
+#define SS_BUDGET_CGROUPS 4096
 
 #ifdef __cplusplus
 #define SS_STATIC_ASSERT static_assert
@@ -336,6 +349,7 @@ SS_STATIC_ASSERT(sizeof(struct ss_pages_read_event) == 72, "ABI");
 SS_STATIC_ASSERT(sizeof(struct ss_wait_event) == 56, "ABI");
 SS_STATIC_ASSERT(sizeof(struct ss_syscall_event) == 104, "ABI");
 SS_STATIC_ASSERT(sizeof(struct ss_sample_event) == 48, "ABI");
+SS_STATIC_ASSERT(sizeof(struct ss_cgroup_budget) == 32, "ABI");
 SS_STATIC_ASSERT(sizeof(struct ss_exec_event) == 32 + 8 + 64 + 64 + 11 * 8 + 10 * 4 + 16 + 8 + 768,
                  "ABI");
 

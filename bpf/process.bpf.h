@@ -99,6 +99,31 @@ static __always_inline bool in_never_cgroup(void) {
   return false;
 }
 
+/* Whether the control group may begin one more startup, which then counts. CPUs that ask at the same
+ * moment may spend the same token; what is refused is counted exactly. */
+static __always_inline bool take_budget(const struct exec_identity *identity, __u64 watch_mask,
+                                        __u64 now) {
+  if (!cgroup_startup_ns) return true;
+  struct ss_cgroup_budget *budget = bpf_map_lookup_elem(&cgroup_budgets, &identity->cgroup_id);
+  if (!budget) {
+    struct ss_cgroup_budget fresh = {.spent_until_ns = now + cgroup_startup_ns};
+    bpf_map_update_elem(&cgroup_budgets, &identity->cgroup_id, &fresh, BPF_NOEXIST);
+    return true;
+  }
+  __u64 until = budget->spent_until_ns;
+  if (until < now) until = now;
+  if (until + cgroup_startup_ns <= now + SS_BUDGET_BURST_NS) {
+    budget->spent_until_ns = until + cgroup_startup_ns;
+    return true;
+  }
+  __sync_fetch_and_add(&budget->throttled, 1);
+  budget->watch_mask |= watch_mask;
+  budget->uid = identity->uid;
+  struct ss_stats *counts = my_stats();
+  if (counts) counts->throttled++;
+  return false;
+}
+
 static __always_inline void read_identity(struct task_struct *task, struct linux_binprm *bprm,
                                           struct exec_identity *identity) {
   struct inode *inode = BPF_CORE_READ(bprm, file, f_inode);
@@ -119,6 +144,8 @@ static __always_inline struct task_state *begin_exec(struct task_struct *task,
   read_identity(task, bprm, &identity);
   struct match_context context = {.identity = &identity, .wanted = &wanted};
   if (!in_never_cgroup()) bpf_loop(rule_slots, match_one_rule, &context, 0);
+  if (wanted.watch_mask && !take_budget(&identity, wanted.watch_mask, now))
+    __builtin_memset(&wanted, 0, sizeof(wanted));
 
   /* An image that was still followed ends here, whoever executes over it. */
   struct task_struct *leader = task->group_leader;

@@ -96,6 +96,14 @@ struct {
   __type(value, __u32);
 } known_files SEC(".maps");
 
+/* What each control group may still begin. A group that was forgotten begins again with its burst. */
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, SS_BUDGET_CGROUPS);
+  __type(key, __u64);
+  __type(value, struct ss_cgroup_budget);
+} cgroup_budgets SEC(".maps");
+
 /* Root process of a rule with SS_RULE_ANCESTOR -> the slots of such rules. */
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
@@ -126,6 +134,8 @@ volatile __s64 tracked_processes;
 volatile __u32 generation;
 /* Written by the daemon at load: a hook that runs at the point of no return is attached. */
 const volatile bool has_exec_begin_hook = true;
+/* Written by the daemon at load: what one startup takes of its control group's time; 0: no limit. */
+const volatile __u64 cgroup_startup_ns = 0;
 
 static __always_inline struct ss_stats *my_stats(void) {
   __u32 zero = 0;

@@ -72,6 +72,10 @@ constexpr Named<LossStage> kLossStages[] = {
     {LOSS_STAGE_DECODE, "decode"},
     {LOSS_STAGE_MODEL, "model"},
     {LOSS_STAGE_SUBSCRIBER, "subscriber"},
+    {LOSS_STAGE_THROTTLED, "throttled"},
+    {LOSS_STAGE_KERNEL_STATE, "kernel state"},
+    {LOSS_STAGE_IMAGES, "images"},
+    {LOSS_STAGE_KEPT, "kept startups"},
 };
 
 constexpr Named<ProbeState> kProbeStates[] = {

@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <cstring>
 #include <iterator>
+#include <map>
 
 #include "absl/strings/str_cat.h"
 #include "daemon/base/errno_status.h"
@@ -91,6 +92,8 @@ absl::Status BpfObject::TryLoad(const std::set<std::string>& left_out,
   }
   skeleton_->rodata->has_exec_begin_hook =
       !left_out.contains("on_prepare_exec") || !left_out.contains("on_begin_new_exec");
+  skeleton_->rodata->cgroup_startup_ns =
+      options.cgroup_rate == 0 ? 0 : SS_BUDGET_BURST_NS / options.cgroup_rate;
   bpf_map__set_max_entries(skeleton_->maps.events, options.ring_bytes);
   LibbpfLog log;
   const int error = startscope_bpf__load(skeleton_);
@@ -270,8 +273,30 @@ ss_stats BpfObject::ReadStats() const {
     sum.untracked_marks += one.untracked_marks;
     sum.faults_unpaired += one.faults_unpaired;
     sum.no_task_storage += one.no_task_storage;
+    sum.throttled += one.throttled;
   }
   return sum;
+}
+
+std::vector<BpfObject::ThrottledCgroup> BpfObject::ReadThrottled() const {
+  const int map = bpf_map__fd(skeleton_->maps.cgroup_budgets);
+  std::map<uint64_t, ss_cgroup_budget> found;
+  uint64_t key = 0;
+  const uint64_t* previous = nullptr;
+  // The walk begins anew where the kernel has forgotten the group it stood at: hence the bound.
+  for (int i = 0; i < 2 * SS_BUDGET_CGROUPS; ++i) {
+    uint64_t next = 0;
+    if (bpf_map_get_next_key(map, previous, &next) != 0) break;
+    key = next;
+    previous = &key;
+    ss_cgroup_budget budget{};
+    if (bpf_map_lookup_elem(map, &key, &budget) == 0 && budget.throttled != 0) {
+      found[key] = budget;
+    }
+  }
+  std::vector<ThrottledCgroup> throttled;
+  for (const auto& [id, budget] : found) throttled.push_back({id, budget});
+  return throttled;
 }
 
 }  // namespace startscope

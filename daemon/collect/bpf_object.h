@@ -23,6 +23,8 @@ namespace startscope {
 
 struct BpfObjectOptions {
   uint32_t ring_bytes = 8u << 20;  // a power of two
+  // Startups that one control group may begin in a second, and at once; 0: no limit.
+  uint32_t cgroup_rate = 2000;
   // Programs the operator does not want, by name (--without-probe).
   std::set<std::string> unwanted_programs;
 };
@@ -72,6 +74,12 @@ class BpfObject {
   void ResetTracking();
   // Sums of all CPUs.
   [[nodiscard]] ss_stats ReadStats() const;
+  // Control groups some of whose startups were not followed for want of budget.
+  struct ThrottledCgroup {
+    uint64_t cgroup_id = 0;
+    ss_cgroup_budget budget{};
+  };
+  [[nodiscard]] std::vector<ThrottledCgroup> ReadThrottled() const;
 
  private:
   BpfObject() = default;

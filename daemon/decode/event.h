@@ -187,7 +187,18 @@ struct ImageEvent {
   bool forgotten = false;
 };
 
-enum class LossStage : uint8_t { kKernelRing = 1, kMappingRing = 2, kDecode = 3, kModel = 4, kSubscriber = 5 };
+enum class LossStage : uint8_t {
+  kKernelRing = 1,
+  kMappingRing = 2,
+  kDecode = 3,
+  kModel = 4,
+  kSubscriber = 5,
+  // Counted where they happen; no record tells of them.
+  kThrottled = 6,
+  kKernelState = 7,
+  kImages = 8,
+  kKept = 9,
+};
 
 // Records between the previous event of this stage and this one are missing.
 struct LostEvent {

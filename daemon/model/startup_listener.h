@@ -17,6 +17,16 @@
 
 namespace startscope {
 
+// A control group that began more startups than it may: those beyond were not followed.
+struct ThrottledGroup {
+  WatchMask watches = 0;  // that wanted some of them
+  uint64_t cgroup_id = 0;  // 0: groups that are no longer known
+  uint32_t uid = 0;        // of the last of them
+  uint64_t count = 0;      // since it was told last
+  uint64_t total = 0;
+  uint64_t since_boottime_ns = 0;
+};
+
 // Receives results. A startup gives OnStarted once, OnPhaseFinished for each phase in order,
 // OnReached for each end condition passed on the way (kMain while the watch goes on to exit), and
 // OnFinished exactly once, last.
@@ -35,6 +45,8 @@ class StartupListener {
   // A startup has been going on for longer than a watch's threshold; told again each time it doubles.
   virtual void OnStuck(WatchMask watches, const StuckStartup& stuck) = 0;
   virtual void OnLost(LossStage stage, uint64_t count) = 0;
+  // At most once a second for each group.
+  virtual void OnThrottled(const ThrottledGroup& /*group*/) {}
 };
 
 // A file that a process runs and that the model has no facts about yet.

@@ -68,6 +68,7 @@ TEST_F(EventAbiTest, SizesAgree) {
   EXPECT_SAME_SIZE(ss_sample_event);
   EXPECT_SAME_SIZE(ss_rule);
   EXPECT_SAME_SIZE(ss_stats);
+  EXPECT_SAME_SIZE(ss_cgroup_budget);
 }
 
 TEST_F(EventAbiTest, OffsetsAgree) {
