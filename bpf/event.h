@@ -116,6 +116,25 @@ struct ss_exec_event {
   char tail[SS_EXEC_TAIL_MAX];
 };
 
+#define SS_ARGUMENTS_MAX 4096
+#define SS_ARGUMENTS_UNREADABLE 1u /* a page was not in memory; what is on it and behind it is missing */
+
+/* Follows a whole ss_exec_event, tail included, while arguments are collected. The environment, which
+ * begins where they end, is never read. */
+struct ss_exec_arguments {
+  __u64 total_bytes; /* of all arguments with their terminators */
+  __u32 argc;
+  __u32 text_len; /* of text: each argument and its terminator, the last one perhaps cut */
+  __u32 flags;
+  __u32 pad;
+  char text[SS_ARGUMENTS_MAX];
+};
+
+struct ss_exec_event_with_arguments {
+  struct ss_exec_event event;
+  struct ss_exec_arguments arguments;
+};
+
 #define SS_EXIT_BEFORE_EXEC 1u /* exec passed its point of no return and then failed */
 
 struct ss_exit_event {
@@ -352,5 +371,6 @@ SS_STATIC_ASSERT(sizeof(struct ss_sample_event) == 48, "ABI");
 SS_STATIC_ASSERT(sizeof(struct ss_cgroup_budget) == 32, "ABI");
 SS_STATIC_ASSERT(sizeof(struct ss_exec_event) == 32 + 8 + 64 + 64 + 11 * 8 + 10 * 4 + 16 + 8 + 768,
                  "ABI");
+SS_STATIC_ASSERT(sizeof(struct ss_exec_arguments) == 24 + SS_ARGUMENTS_MAX, "ABI");
 
 #endif /* STARTSCOPE_BPF_EVENT_H_ */

@@ -91,6 +91,7 @@ struct mm_struct {
   unsigned long start_stack;
   unsigned long start_brk;
   unsigned long arg_start;
+  unsigned long arg_end;
   unsigned long saved_auxv[48];
   struct file *exe_file;
 };

@@ -243,6 +243,7 @@ static __always_inline void read_auxv(struct mm_struct *mm, struct ss_exec_event
   }
 }
 
+#define PAGE_BYTES 4096ull
 #define INTERP_MAX 128
 #define ARGV0_MAX 120
 
@@ -320,11 +321,58 @@ static __always_inline void fill_exec_event(struct ss_exec_event *event, struct 
   event->header.size = offsetof(struct ss_exec_event, tail) + used;
 }
 
+/* What is in memory of the arguments, at most `argument_bytes`. They have just been written, so that most
+ * often all of it is; a fault is not taken for the rest. */
+static __always_inline void read_arguments(struct linux_binprm *bprm, struct mm_struct *mm,
+                                           struct ss_exec_arguments *arguments) {
+  const __u64 begin = BPF_CORE_READ(mm, arg_start);
+  __u64 wanted = BPF_CORE_READ(mm, arg_end) - begin;
+  const __u64 on_first_page = PAGE_BYTES - (begin & (PAGE_BYTES - 1));
+  arguments->total_bytes = wanted;
+  arguments->argc = BPF_CORE_READ(bprm, argc);
+  arguments->text_len = 0;
+  arguments->flags = 0;
+  arguments->pad = 0;
+  if (wanted > argument_bytes) wanted = argument_bytes;
+  if (wanted > SS_ARGUMENTS_MAX) wanted = SS_ARGUMENTS_MAX;
+  if (bpf_probe_read_user(arguments->text, wanted, (void *)begin) != 0) {
+    arguments->flags = SS_ARGUMENTS_UNREADABLE;
+    if (wanted > on_first_page) wanted = on_first_page;
+    if (bpf_probe_read_user(arguments->text, wanted, (void *)begin) != 0) return;
+  }
+  arguments->text_len = wanted;
+}
+
 static __always_inline bool is_known_file(const struct ss_exec_event *event) {
   struct ss_file_key key = {.inode = event->exe_inode,
                             .dev_major = event->exe_dev_major,
                             .dev_minor = event->exe_dev_minor};
   return bpf_map_lookup_elem(&known_files, &key);
+}
+
+static __always_inline void emit_exec(struct task_struct *task, struct linux_binprm *bprm,
+                                      const struct task_state *state) {
+  struct ss_exec_event *event = reserve_event(SS_EVENT_EXEC, sizeof(*event), task);
+  if (!event) return;
+  fill_exec_event(event, task, bprm, state);
+  read_counters(task, &event->now);
+  submit_event(event, !is_known_file(event));
+}
+
+static __always_inline void emit_exec_with_arguments(struct task_struct *task,
+                                                     struct linux_binprm *bprm,
+                                                     const struct task_state *state) {
+  struct ss_exec_event_with_arguments *whole =
+      reserve_event(SS_EVENT_EXEC, sizeof(*whole), task);
+  if (!whole) return;
+  struct ss_exec_event *event = &whole->event;
+  /* Old records may show in what is unused of the tail: the daemon clears it, daemon/redact. */
+  fill_exec_event(event, task, bprm, state);
+  read_counters(task, &event->now);
+  read_arguments(bprm, BPF_CORE_READ(task, mm), &whole->arguments);
+  event->header.size = offsetof(struct ss_exec_event_with_arguments, arguments.text) +
+                       whole->arguments.text_len;
+  submit_event(whole, !is_known_file(event));
 }
 
 SEC("tp_btf/sched_process_exec")
@@ -340,12 +388,10 @@ int BPF_PROG(on_process_exec, struct task_struct *task, int old_pid, struct linu
     state->comm_pending = 0;
   }
 
-  struct ss_exec_event *event = reserve_event(SS_EVENT_EXEC, sizeof(*event), task);
-  if (event) {
-    fill_exec_event(event, task, bprm, state);
-    read_counters(task, &event->now);
-    submit_event(event, !is_known_file(event));
-  }
+  if (argument_bytes)
+    emit_exec_with_arguments(task, bprm, state);
+  else
+    emit_exec(task, bprm, state);
   state->executed = 1;
   /* Nobody wants this image; the record only ended the one before. */
   if (!state->watch_mask) stop_following(task);

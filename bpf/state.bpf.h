@@ -137,6 +137,9 @@ const volatile bool has_exec_begin_hook = true;
 /* Written by the daemon at load: what one startup takes of its control group's time; 0: no limit. */
 const volatile __u64 cgroup_startup_ns = 0;
 
+/* Written by the daemon at load: how much of each start's arguments is collected; 0: nothing. */
+const volatile __u32 argument_bytes = 0;
+
 static __always_inline struct ss_stats *my_stats(void) {
   __u32 zero = 0;
   return bpf_map_lookup_elem(&stats, &zero);

@@ -17,6 +17,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/errno_status.h"
 #include "daemon/decode/image_codec.h"
+#include "daemon/redact/exec_record.h"
 
 namespace startscope {
 namespace {
@@ -88,6 +89,9 @@ absl::StatusOr<std::unique_ptr<Capture>> Capture::Start(const CaptureOptions& op
                                                         StartupListener* listener) {
   std::unique_ptr<Capture> self(new Capture(options));
   SS_ASSIGN_OR_RETURN(self->inspector_, Inspector::Start(options.inspector, launcher));
+  if (options.bpf.argument_bytes != 0) {
+    SS_ASSIGN_OR_RETURN(self->redactor_, ArgumentRedactor::Create(options.redact));
+  }
   self->features_ = ReadKernelFeatures();
   SS_ASSIGN_OR_RETURN(self->object_, BpfObject::Load(self->features_, options.bpf));
   self->attacher_ = std::make_unique<ProbeAttacher>(self->object_.get());
@@ -161,7 +165,13 @@ void Capture::RunCommands() {
   for (const auto& command : commands) command();
 }
 
-void Capture::OnRecord(const RawRecord& record) {
+void Capture::OnRecord(const RawRecord& given) {
+  RawRecord record = given;
+  std::optional<std::vector<uint8_t>> redacted;
+  if (redactor_ && record.origin == RecordOrigin::kRing) {
+    redacted = RedactExecRecord(record.bytes, *redactor_);
+    if (redacted) record.bytes = *redacted;
+  }
   if (recording_) recording_->Write(record);
   pipeline_->OnRecord(record);
 }
@@ -389,6 +399,13 @@ DaemonStatus Capture::Status() {
   status.abi_version = SS_ABI_VERSION;
   for (const KernelFeatures::Line& line : features_.Describe()) {
     status.features.push_back({line.name, line.available, line.detail});
+  }
+  if (redactor_) {
+    status.features.push_back(
+        {"arguments", true,
+         absl::StrCat("collected, at most ", options_.bpf.argument_bytes,
+                      " bytes of each start; what looks like a secret is removed, by the built-in "
+                      "rules and ", options_.redact.size(), " patterns of --redact")});
   }
   for (const ProbeAttacher::ProbeState& probe : attacher_->States()) {
     DaemonStatus::Probe to;

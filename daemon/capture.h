@@ -23,6 +23,7 @@
 #include "daemon/collect/recording.h"
 #include "daemon/pipeline.h"
 #include "daemon/probe/image_registry.h"
+#include "daemon/redact/argument_redactor.h"
 #include "daemon/serve/cgroup_resolver.h"
 #include "daemon/serve/watch_controller.h"
 
@@ -33,6 +34,7 @@ struct CaptureOptions {
   uint32_t mapping_ring_pages = 128;  // per CPU, a power of two
   std::string record_path;            // empty: nothing is recorded
   uint64_t record_max_bytes = 1ull << 30;
+  std::vector<std::string> redact;  // patterns beside the built-in ones, for arguments
   ModelOptions model;
   ImageRegistryOptions images;
   InspectorOptions inspector;
@@ -69,7 +71,7 @@ class Capture : public WatchController, public ImageProber {
   void Post(std::function<void()> command);
   void RunOnCore(const std::function<void()>& command);
   void RunCommands();
-  void OnRecord(const RawRecord& record);
+  void OnRecord(const RawRecord& given);
 
   // The slots of one watch: shared where another has the same rule already, which `fresh` are not.
   struct TakenSlots {
@@ -95,6 +97,7 @@ class Capture : public WatchController, public ImageProber {
   std::unique_ptr<BpfEventSource> source_;
   std::unique_ptr<Inspector> inspector_;
   std::unique_ptr<ImageRegistry> images_;
+  std::unique_ptr<ArgumentRedactor> redactor_;  // where arguments are collected
   std::unique_ptr<RecordingWriter> recording_;
   std::unique_ptr<Pipeline> pipeline_;
 

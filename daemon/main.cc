@@ -10,6 +10,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
+#include "bpf/event.h"
 #include "daemon/daemon.h"
 #include "daemon/privilege/syscall_filter.h"
 
@@ -163,6 +164,19 @@ int main(int argc, char** argv) {
       "Leave this alone: /path or build-id:HEX of a file, in which no breakpoint is placed; "
       "cgroup:/path, of whose processes nothing is recorded. May be repeated");
   app.add_option("--never-probe-file", never_files, "A file of such rules, one a line");
+  CLI::Option* collect =
+      app.add_option("--collect-arguments", options.capture.bpf.argument_bytes,
+                     "Collect all arguments of each start, at most so many bytes (4096 where none "
+                     "are given), without what looks like a secret; otherwise argv[0] alone")
+          ->expected(0, 1)
+          ->default_str("4096")
+          ->type_name("BYTES")
+          ->check(CLI::Range(1, SS_ARGUMENTS_MAX));
+  app.add_option("--redact", options.capture.redact,
+                 "Remove also what this RE2 pattern matches in an argument. May be repeated")
+      ->type_name("PATTERN")
+      ->allow_extra_args(false)
+      ->needs(collect);
   app.add_option("--without-probe", unwanted, "Leave this BPF program out (see `status`)");
   try {
     app.parse(argc, argv);
@@ -180,6 +194,10 @@ int main(int argc, char** argv) {
   }
   for (const std::string& path : never_files) {
     if (absl::Status status = never_probe.AddFile(path); !status.ok()) return Fail(status);
+  }
+  if (absl::Status status = startscope::ArgumentRedactor::Create(options.capture.redact).status();
+      !status.ok()) {
+    return Fail(status);
   }
   const absl::StatusOr<startscope::FilterAction> filter = startscope::ParseFilterAction(seccomp);
   if (!filter.ok()) return Fail(filter.status());

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -94,6 +95,7 @@ absl::Status BpfObject::TryLoad(const std::set<std::string>& left_out,
       !left_out.contains("on_prepare_exec") || !left_out.contains("on_begin_new_exec");
   skeleton_->rodata->cgroup_startup_ns =
       options.cgroup_rate == 0 ? 0 : SS_BUDGET_BURST_NS / options.cgroup_rate;
+  skeleton_->rodata->argument_bytes = std::min<uint32_t>(options.argument_bytes, SS_ARGUMENTS_MAX);
   bpf_map__set_max_entries(skeleton_->maps.events, options.ring_bytes);
   LibbpfLog log;
   const int error = startscope_bpf__load(skeleton_);

@@ -25,6 +25,7 @@ struct BpfObjectOptions {
   uint32_t ring_bytes = 8u << 20;  // a power of two
   // Startups that one control group may begin in a second, and at once; 0: no limit.
   uint32_t cgroup_rate = 2000;
+  uint32_t argument_bytes = 0;     // collected of each start's arguments; 0: argv[0] alone
   // Programs the operator does not want, by name (--without-probe).
   std::set<std::string> unwanted_programs;
 };

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <iterator>
 #include <numeric>
+#include <string_view>
 #include <utility>
 
 #include "bpf/event.h"
@@ -71,6 +72,23 @@ std::string Text(const char* data, size_t capacity) {
   return std::string(data, strnlen(data, capacity));
 }
 
+// What of `bytes` is complete: an argument that was cut says nothing reliable.
+ExecArguments ToArguments(Bytes bytes) {
+  constexpr size_t kFixed = offsetof(ss_exec_arguments, text);
+  ss_exec_arguments from{};
+  std::memcpy(&from, bytes.data(), kFixed);
+  std::string_view text(reinterpret_cast<const char*>(bytes.data()) + kFixed,
+                        std::min<size_t>(from.text_len, bytes.size() - kFixed));
+  ExecArguments to;
+  for (size_t end = text.find('\0'); end != std::string_view::npos; end = text.find('\0')) {
+    to.values.emplace_back(text.substr(0, end));
+    text.remove_prefix(end + 1);
+  }
+  if (from.argc > to.values.size()) to.omitted = from.argc - to.values.size();
+  to.unreadable = (from.flags & SS_ARGUMENTS_UNREADABLE) != 0;
+  return to;
+}
+
 std::optional<ExecEvent> ToExec(Bytes bytes) {
   const auto from = CopyAs<ss_exec_event>(bytes);
   const size_t tail_bytes = bytes.size() - offsetof(ss_exec_event, tail);
@@ -109,6 +127,9 @@ std::optional<ExecEvent> ToExec(Bytes bytes) {
   to.filename.assign(text, from.filename_len);
   to.interpreter.assign(text + from.filename_len, from.interp_len);
   to.argv0.assign(text + from.filename_len + from.interp_len, from.argv0_len);
+  if (bytes.size() >= offsetof(ss_exec_event_with_arguments, arguments.text)) {
+    to.arguments = ToArguments(bytes.subspan(sizeof(ss_exec_event)));
+  }
   return to;
 }
 

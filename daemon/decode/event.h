@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -31,6 +32,15 @@ struct Counters {
 };
 
 enum class ExecBeginSource : uint8_t { kPrepareExec = 1, kFunction = 2, kProcessExec = 3 };
+
+// All arguments of a start, where they are collected.
+struct ExecArguments {
+  std::vector<std::string> values;  // those that were read whole
+  uint32_t omitted = 0;             // the ones behind them
+  bool unreadable = false;          // omitted because they were not in memory
+
+  friend bool operator==(const ExecArguments&, const ExecArguments&) = default;
+};
 
 struct ExecEvent {
   uint64_t begin_boottime_ns = 0;
@@ -63,6 +73,7 @@ struct ExecEvent {
   std::string filename;
   std::string interpreter;
   std::string argv0;
+  std::optional<ExecArguments> arguments;  // absent: not collected
 };
 
 struct ExitEvent {

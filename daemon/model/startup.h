@@ -60,6 +60,9 @@ struct ProcessInfo {
   std::string filename;
   std::string interpreter;
   std::vector<std::string> argv;
+  // Where arguments are collected: how many are missing from argv, behind those that are there.
+  std::optional<uint32_t> arguments_omitted;
+  bool arguments_unreadable = false;
 };
 
 struct RuntimeInfo {

@@ -286,7 +286,13 @@ Startup DescribeStartup(const Evidence& evidence, const StartupImages& images,
   process.comm = exec.comm;
   process.filename = exec.filename;
   process.interpreter = exec.interpreter;
-  if (!exec.argv0.empty()) process.argv.push_back(exec.argv0);
+  if (exec.arguments) {
+    process.argv = exec.arguments->values;
+    process.arguments_omitted = exec.arguments->omitted;
+    process.arguments_unreadable = exec.arguments->unreadable;
+  } else if (!exec.argv0.empty()) {
+    process.argv.push_back(exec.argv0);
+  }
   process.executable = exec.filename;
   const uint64_t headers = exec.at_phdr != 0 ? exec.at_phdr : exec.at_entry;
   for (const auto& mapping : evidence.mappings) {

@@ -3,6 +3,7 @@
 
 #include "daemon/serve/grpc_server.h"
 
+#include <google/protobuf/stubs/logging.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/resource_quota.h>
@@ -39,6 +40,8 @@ std::shared_ptr<grpc::ServerCredentials> MutualTls(const TlsMaterial& material) 
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
     const ServerOptions& options, ServerSockets sockets, Hub* hub, WatchController* controller,
     std::function<void()> on_last_connection) {
+  // protobuf writes a line about each request that it cannot parse: whoever sends such would fill the log.
+  google::protobuf::SetLogHandler(nullptr);
   std::unique_ptr<GrpcServer> self(new GrpcServer(hub));
   GrpcServer* const raw = self.get();
   self->service_ = std::make_unique<StartupServiceImpl>(options.service, hub, controller,

@@ -48,6 +48,8 @@ void ToProto(const ProcessInfo& from, const ProtoContext& context, v1::Process* 
   to->set_comm(EscapeToUtf8(from.comm));
   to->set_executable(EscapeToUtf8(from.executable));
   for (const std::string& argument : from.argv) to->add_argv(EscapeToUtf8(argument));
+  if (from.arguments_omitted) to->set_arguments_omitted(*from.arguments_omitted);
+  to->set_arguments_unreadable(from.arguments_unreadable);
   to->set_cgroup_id(from.cgroup_id);
   to->set_exec_id(from.exec_id);
   if (from.filename != from.executable) to->set_filename(EscapeToUtf8(from.filename));

@@ -5,6 +5,8 @@
 // filter lets nobody see what is another user's. The first byte chooses the request, the rest is the
 // message.
 
+#include <google/protobuf/stubs/logging.h>
+
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -60,6 +62,11 @@ void CheckFilter(const Request& request, const startscope::CgroupResolver& cgrou
 }
 
 }  // namespace
+
+extern "C" int LLVMFuzzerInitialize(int*, char***) {
+  google::protobuf::SetLogHandler(nullptr);
+  return 0;
+}
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const startscope::CgroupResolver cgroups;

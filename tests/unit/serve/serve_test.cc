@@ -17,6 +17,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <memory>
+#include <random>
 #include <string>
 
 #include "absl/synchronization/notification.h"
@@ -46,6 +47,23 @@ TEST(TextEscapeTest, EveryByteComesBack) {
     EXPECT_EQ(UnescapeFromUtf8(EscapeToUtf8(bytes)), bytes);
   }
   EXPECT_EQ(UnescapeFromUtf8("C:\\x4"), "C:\\x4");  // no escape: itself
+}
+
+TEST(TextEscapeTest, AMillionRandomNamesComeBackAndAreUtf8) {
+  std::mt19937_64 random(1);
+  constexpr char kAwkward[] = "\x1b\x9b\xc2\x85\xe2\x80\xae\xf4\x90\n\\x41";
+  for (int round = 0; round < 1'000'000; ++round) {
+    std::string name(random() % 24, '\0');
+    for (char& c : name) {
+      const uint64_t dice = random();
+      c = dice % 2 == 0 ? kAwkward[(dice >> 8) % (sizeof(kAwkward) - 1)] : static_cast<char>(dice >> 8);
+    }
+    const std::string text = EscapeToUtf8(name);
+    ASSERT_EQ(UnescapeFromUtf8(text), name);
+    v1::Process message;
+    message.set_comm(text);
+    ASSERT_TRUE(message.ParseFromString(message.SerializeAsString()));  // refuses what is not UTF-8
+  }
 }
 
 // The casts of startup_to_proto hold only while the enumerators are the same.
