@@ -218,6 +218,26 @@ class Hostile(unittest.TestCase):
             startup, = harness.run(["/bin/true"], daemon=daemon)
             self.assertEqual(startup["runtime"]["libc"], "LIBC_GLIBC")
 
+    def test_a_look_up_that_does_not_come_back_is_given_up(self):
+        path = self.write("odd", pathlib.Path(harness.program("hello_musl_static")).read_bytes())
+        with harness.Daemon() as daemon:
+            self.prepare(daemon, ["/bin/true"])
+            # As a reader that loops would: it holds the question and never answers.
+            for child in inspectors(daemon):
+                os.kill(child, signal.SIGSTOP)
+            begin = time.monotonic()
+            self.prepare(daemon, ["/bin/ls"])
+            took = time.monotonic() - begin
+            status = inspector_status(daemon)
+            self.assertEqual(status.timeouts, 1)
+            self.assertGreater(took, 0.9)
+            self.assertLess(took, 5.0)
+            startup, = harness.run([path], daemon=daemon)
+            self.assertEqual(startup["runtime"]["libc"], "LIBC_MUSL")
+            startup, = harness.run(["/bin/ls"], daemon=daemon)
+            self.assertEqual(startup["runtime"]["libc"], "LIBC_GLIBC")
+            self.assertEqual(inspector_status(daemon).timeouts, 1)
+
     def test_a_file_that_is_truncated_while_it_is_read(self):
         whole = pathlib.Path(harness.program("hello_go")).read_bytes()
         path = self.write("shrinking", whole)
