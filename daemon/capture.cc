@@ -278,15 +278,21 @@ absl::Status Capture::UpdateProbes() {
   absl::Status status = attacher_->SetNeeds(needs);
   if (watches != 0) return status;
   RunOnCore([this] {
-    source_->CloseSideband();
+    source_->Drain([this](const RawRecord& record) { OnRecord(record); });
+    source_->Close();
     object_->ResetTracking();
   });
   return status;
 }
 
 absl::Status Capture::AttachFor(const WatchSpec& spec, std::vector<Degradation>* degradations) {
+  absl::Status ring;
   absl::Status sideband;
-  RunOnCore([&] { sideband = source_->OpenSideband(); });
+  RunOnCore([&] {
+    ring = source_->OpenRing();
+    sideband = source_->OpenSideband();
+  });
+  if (!ring.ok()) return ring;
   if (!sideband.ok()) {
     degradations->push_back({DegradationKind::kProbeUnavailable,
                              absl::StrCat("mappings are not seen: ", sideband.message()), 0});

@@ -18,8 +18,6 @@ namespace startscope {
 absl::StatusOr<std::unique_ptr<BpfEventSource>> BpfEventSource::Create(
     BpfObject* object, uint32_t mapping_ring_pages) {
   std::unique_ptr<BpfEventSource> source(new BpfEventSource(object, mapping_ring_pages));
-  source->ring_ = ring_buffer__new(object->ring_fd(), OnRingRecord, source.get(), nullptr);
-  if (source->ring_ == nullptr) return ErrnoStatus(errno, "mapping the BPF ring buffer");
   source->wake_.Reset(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
   source->epoll_.Reset(epoll_create1(EPOLL_CLOEXEC));
   if (!source->wake_.valid() || !source->epoll_.valid()) {
@@ -36,7 +34,22 @@ absl::StatusOr<std::unique_ptr<BpfEventSource>> BpfEventSource::Create(
   return source;
 }
 
-BpfEventSource::~BpfEventSource() { ring_buffer__free(ring_); }
+BpfEventSource::~BpfEventSource() { Close(); }
+
+absl::Status BpfEventSource::OpenRing() {
+  if (ring_ != nullptr) return absl::OkStatus();
+  ring_ = ring_buffer__new(object_->ring_fd(), OnRingRecord, this, nullptr);
+  if (ring_ == nullptr) {
+    return ErrnoStatus(errno, "mapping the BPF ring buffer", "lower --ring-bytes");
+  }
+  return absl::OkStatus();
+}
+
+void BpfEventSource::Close() {
+  ring_buffer__free(ring_);
+  ring_ = nullptr;
+  sideband_.reset();
+}
 
 bool BpfEventSource::Wait(int timeout_ms) {
   epoll_event events[2];
@@ -63,7 +76,7 @@ int BpfEventSource::OnRingRecord(void* context, void* data, size_t size) {
 void BpfEventSource::Drain(const RecordSink& sink) {
   const uint64_t now = BoottimeNs();
   sink_ = &sink;
-  ring_buffer__consume(ring_);
+  if (ring_ != nullptr) ring_buffer__consume(ring_);
   sink_ = nullptr;
   if (sideband_) sideband_->Drain(sink);
   ReportDrops(sink);

@@ -19,7 +19,7 @@ struct ring_buffer;
 
 namespace startscope {
 
-// Records of the running kernel: the BPF ring, and the mapping side-band while it is open. Core
+// Records of the running kernel: the BPF ring and the mapping side-band, each while it is open. Core
 // thread, but for Wake().
 class BpfEventSource : public EventSource {
  public:
@@ -35,8 +35,11 @@ class BpfEventSource : public EventSource {
   // Makes a Wait in progress, or the next one, return. Any thread.
   void Wake();
 
+  // Maps the ring. While nobody watches it is not mapped, because its pages, each mapped twice, would
+  // be most of what an idle daemon seems to need.
+  absl::Status OpenRing();
   absl::Status OpenSideband();
-  void CloseSideband() { sideband_.reset(); }
+  void Close();
   [[nodiscard]] int sideband_cpus() const { return sideband_ ? sideband_->cpus() : 0; }
 
  private:
