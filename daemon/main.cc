@@ -177,6 +177,14 @@ int main(int argc, char** argv) {
       ->type_name("PATTERN")
       ->allow_extra_args(false)
       ->needs(collect);
+  app.add_option("--debuginfod-cache", options.capture.images.debug_files.debuginfod_cache,
+                 "Look for debug files in this cache of debuginfod's clients too: "
+                 "DIR/BUILD-ID/debuginfo. Nothing is ever fetched; none by default")
+      ->check(CLI::ExistingDirectory)
+      ->check([](const std::string& path) {
+        return path[0] == '/' ? std::string() : path + ": must be an absolute path";
+      })
+      ->type_name("DIR");
   app.add_option("--without-probe", unwanted, "Leave this BPF program out (see `status`)");
   try {
     app.parse(argc, argv);

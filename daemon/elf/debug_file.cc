@@ -54,14 +54,18 @@ std::optional<uint32_t> Checksum(ByteSource* source) {
 }
 
 bool IsMeant(const DebugReference& reference, ByteSource* debug) {
-  if (reference.build_id.empty()) {
-    return !reference.link_name.empty() && Checksum(debug) == reference.link_checksum;
-  }
   ElfFile file(debug);
-  return file.error().empty() && file.ReadBuildId() == reference.build_id;
+  if (!file.error().empty() || !HasSymbolTable(file)) return false;
+  if (!reference.build_id.empty()) return file.ReadBuildId() == reference.build_id;
+  return !reference.link_name.empty() && Checksum(debug) == reference.link_checksum;
 }
 
 }  // namespace
+
+bool HasSymbolTable(const ElfFile& file) {
+  return std::any_of(file.sections().begin(), file.sections().end(),
+                     [](const ElfSection& section) { return section.type == SHT_SYMTAB; });
+}
 
 DebugReference ReadDebugReference(ElfFile* image) {
   DebugReference reference;
@@ -73,20 +77,21 @@ DebugReference ReadDebugReference(ElfFile* image) {
 std::optional<DebugReference> WantedDebugFile(ByteSource* image) {
   ElfFile file(image);
   if (!file.error().empty()) return std::nullopt;
-  for (const ElfSection& section : file.sections()) {
-    if (section.type == SHT_SYMTAB) return std::nullopt;
-  }
+  if (HasSymbolTable(file)) return std::nullopt;
   DebugReference reference = ReadDebugReference(&file);
   if (reference.build_id.empty() && reference.link_name.empty()) return std::nullopt;
   return reference;
 }
 
-ByteSource* FindDebugFile(ElfFile* image, const std::vector<ByteSource*>& candidates) {
+std::vector<ByteSource*> MatchDebugFiles(ElfFile* image,
+                                         const std::vector<ByteSource*>& candidates) {
+  std::vector<ByteSource*> matching;
+  if (candidates.empty()) return matching;
   const DebugReference reference = ReadDebugReference(image);
   for (ByteSource* const candidate : candidates) {
-    if (IsMeant(reference, candidate)) return candidate;
+    if (IsMeant(reference, candidate)) matching.push_back(candidate);
   }
-  return nullptr;
+  return matching;
 }
 
 }  // namespace startscope

@@ -210,7 +210,7 @@ bool ElfFile::HasNote(std::string_view owner, uint32_t type) {
 }
 
 const std::vector<uint64_t>& ElfFile::FunctionStarts() {
-  if (!function_starts_) function_starts_ = ReadFunctionStarts();
+  if (!function_starts_) ReadFunctionStarts();
   return *function_starts_;
 }
 
@@ -228,26 +228,52 @@ AddressRange ElfFile::FunctionAround(uint64_t address) {
   return range;
 }
 
-std::vector<uint64_t> ElfFile::ReadFunctionStarts() {
+std::optional<AddressRange> ElfFile::DescribedFunctionBefore(uint64_t address) {
+  const std::vector<uint64_t>& starts = FunctionStarts();
+  const auto next = std::upper_bound(starts.begin(), starts.end(), address);
+  if (next == starts.begin()) return std::nullopt;
+  const uint64_t begin = *std::prev(next);
+  const uint64_t frame = function_frames_[static_cast<size_t>(next - starts.begin()) - 1];
+  // Length, distance to what frames share, begin as pcrel sdata4, length as udata4: again what
+  // every linker for x86-64 writes. Another encoding does not give the begin that the table has.
+  constexpr uint64_t kBeginAt = 8;
+  const std::vector<uint8_t> bytes = ReadAtAddress(frame, 16);
+  if (bytes.size() < 16 || LoadFrom<uint32_t>(bytes.data()) == UINT32_MAX) return std::nullopt;
+  const auto relative = LoadFrom<int32_t>(bytes.data() + kBeginAt);
+  if (frame + kBeginAt + static_cast<uint64_t>(static_cast<int64_t>(relative)) != begin) {
+    return std::nullopt;
+  }
+  const uint64_t size = LoadFrom<uint32_t>(bytes.data() + kBeginAt + 4);
+  return AddressRange{begin, begin + std::min(size, UINT64_MAX - begin)};
+}
+
+void ElfFile::ReadFunctionStarts() {
   constexpr uint64_t kMaxTableBytes = 16u << 20;
+  std::vector<uint64_t>& starts = function_starts_.emplace();
   const Elf64_Phdr* segment = FindSegment(PT_GNU_EH_FRAME);
-  if (segment == nullptr) return {};
+  if (segment == nullptr) return;
   const std::vector<uint8_t> bytes =
       ReadAt(segment->p_offset, std::min<uint64_t>(segment->p_filesz, kMaxTableBytes));
   // Version 1; pointer as pcrel sdata4; count as udata4; table as datarel sdata4: what every linker
   // for x86-64 writes (LSB, "Exception Frame Header").
   constexpr uint8_t kExpected[4] = {1, 0x1b, 0x03, 0x3b};
-  if (bytes.size() < 12 || std::memcmp(bytes.data(), kExpected, 4) != 0) return {};
+  if (bytes.size() < 12 || std::memcmp(bytes.data(), kExpected, 4) != 0) return;
   const uint64_t count =
       std::min<uint64_t>(LoadFrom<uint32_t>(bytes.data() + 8), (bytes.size() - 12) / 8);
-  std::vector<uint64_t> starts;
-  starts.reserve(count);
+  const auto address_at = [&](uint64_t at) {
+    const auto relative = LoadFrom<int32_t>(bytes.data() + at);
+    return segment->p_vaddr + static_cast<uint64_t>(static_cast<int64_t>(relative));
+  };
+  std::vector<std::pair<uint64_t, uint64_t>> entries;
+  entries.reserve(count);
   for (uint64_t i = 0; i < count; ++i) {
-    const auto relative = LoadFrom<int32_t>(bytes.data() + 12 + i * 8);
-    starts.push_back(segment->p_vaddr + static_cast<uint64_t>(static_cast<int64_t>(relative)));
+    entries.emplace_back(address_at(12 + i * 8), address_at(16 + i * 8));
   }
-  std::sort(starts.begin(), starts.end());
-  return starts;
+  std::sort(entries.begin(), entries.end());
+  for (const auto& [start, frame] : entries) {
+    starts.push_back(start);
+    function_frames_.push_back(frame);
+  }
 }
 
 }  // namespace startscope

@@ -147,13 +147,16 @@ class ElfFile {
   // The function that holds `address`, at most 64 KiB of it; without a table, the 4 KiB from
   // `address` on.
   AddressRange FunctionAround(uint64_t address);
+  // The last function that begins at or before `address`, as long as its frame description says,
+  // which may be less far than that; nullopt: there is none, or it does not say.
+  std::optional<AddressRange> DescribedFunctionBefore(uint64_t address);
 
  private:
   bool ReadHeader();
   bool ReadNarrowHeader();
   void ReadSegments();
   void ReadSections();
-  std::vector<uint64_t> ReadFunctionStarts();
+  void ReadFunctionStarts();
   ElfDynamic ReadDynamic();
   uint64_t CountDynamicSymbols();
   // The table's bytes and, when `names` is not null, those of its names.
@@ -171,6 +174,7 @@ class ElfFile {
   std::vector<Elf64_Phdr> segments_;
   std::vector<ElfSection> sections_;
   std::optional<std::vector<uint64_t>> function_starts_;
+  std::vector<uint64_t> function_frames_;  // addresses of their frame descriptions, parallel
   std::optional<ElfDynamic> dynamic_;
   std::optional<std::vector<Elf64_Rela>> relocations_;
 };

@@ -81,14 +81,11 @@ void DescribeLinking(ElfFile* file, const OtherTables& others, ImageFacts* facts
   ReadSizes(file, &facts->link);
   FindInitFunctions(file, facts);
   NameInitFunctions(file, SHT_SYMTAB, SiteRung::kSymtab, facts);
-  NameInitFunctionsBy(others.debug_file, SiteRung::kDebugFile, facts);
+  for (ByteSource* const debug_file : others.debug_files) {
+    NameInitFunctionsBy(debug_file, SiteRung::kDebugFile, facts);
+  }
   NameInitFunctionsBy(others.mini_debug, SiteRung::kMiniDebug, facts);
   NameInitFunctions(file, SHT_DYNSYM, SiteRung::kDynsym, facts);
-}
-
-bool HasSymbolTable(const ElfFile& file) {
-  return std::any_of(file.sections().begin(), file.sections().end(),
-                     [](const ElfSection& section) { return section.type == SHT_SYMTAB; });
 }
 
 // A library that runs nothing but what the compiler puts into every one has no names worth
@@ -126,8 +123,9 @@ ImageFacts InspectImage(ByteSource* source, const InspectOptions& options) {
   std::vector<uint8_t> unpacked;
   std::optional<MemoryByteSource> mini_debug;
   if (!HasSymbolTable(file)) {
-    others.debug_file = FindDebugFile(&file, options.debug_candidates);
-    if (others.debug_file == nullptr && (!options.is_library || RunsItsOwn(&file))) {
+    others.debug_files = MatchDebugFiles(&file, options.debug_candidates);
+    // Beside a debug file too: what is wrong in that is looked for here.
+    if (!options.is_library || RunsItsOwn(&file)) {
       unpacked = ReadMiniDebug(&file);
       if (!unpacked.empty()) others.mini_debug = &mini_debug.emplace(unpacked);
     }

@@ -254,14 +254,12 @@ void FindGlibcMarks(ElfFile* file, const SymbolLadder& symbols, ImageFacts* fact
   }
   const std::optional<FoundSymbol> named = symbols.Find("dl_main");
   Function dl_main;
-  if (named) {
-    dl_main = {named->address, named->address + named->size};
-  } else if (const std::optional<uint64_t> found = FindDlMain(calls)) {
-    const auto next = std::upper_bound(starts.begin(), starts.end(), *found);
-    dl_main = {*found, next == starts.end() ? UINT64_MAX : *next};
-  } else {
-    return;
-  }
+  const std::optional<uint64_t> begin = named ? named->address : FindDlMain(calls);
+  if (!begin) return;
+  const auto next = std::upper_bound(starts.begin(), starts.end(), *begin);
+  dl_main = {*begin, next == starts.end() ? UINT64_MAX : *next};
+  // A size is what a symbol table says: it makes the function no longer.
+  if (named) dl_main.end = std::min(dl_main.end, *begin + named->size);
   for (const StateCall& call : calls) {
     if (!dl_main.Holds(call.address)) continue;
     const MarkKind kind = call.state == kAdd ? MarkKind::kDependenciesBegin : MarkKind::kRelocated;

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "daemon/elf/function_check.h"
 #include "daemon/elf/site_builder.h"
 
 namespace startscope {
@@ -117,6 +118,7 @@ void FindRustStages(ElfFile* file, ImageFacts* facts) {
     const auto* rule = std::find_if(kStages.begin(), kStages.end(),
                                     [&](const StageRule& one) { return one.path == *path; });
     if (rule == kStages.end() || facts->init_functions.size() >= kMaxInitFunctions) return;
+    if (!MayBeginFunction(file, symbol.address)) return;
     const std::optional<ProbePoint> point = FindProbePoint(file, symbol.address);
     if (!point || point->cost != StepCost::kEmulated) return;
     auto site = MakeSite(file, MarkKind::kRustStage, SiteRung::kSymtab, *point, *path);

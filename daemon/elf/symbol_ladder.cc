@@ -5,6 +5,7 @@
 
 #include <array>
 
+#include "daemon/elf/function_check.h"
 #include "daemon/elf/go_functions.h"
 
 namespace startscope {
@@ -51,10 +52,12 @@ bool IsLangStart(std::string_view name) {
 
 }  // namespace
 
-SymbolLadder::SymbolLadder(ElfFile* file, const OtherTables& others) {
+SymbolLadder::SymbolLadder(ElfFile* file, const OtherTables& others) : image_(file) {
   has_symtab_ = Collect(file, SHT_SYMTAB, SiteRung::kSymtab);
   if (!has_symtab_) {
-    debug_file_used_ = CollectOther(others.debug_file, SiteRung::kDebugFile);
+    for (ByteSource* const debug_file : others.debug_files) {
+      debug_file_used_ |= CollectOther(debug_file, SiteRung::kDebugFile);
+    }
     CollectOther(others.mini_debug, SiteRung::kMiniDebug);
     CollectGoFunctions(file);
   }
@@ -69,6 +72,7 @@ std::optional<FoundSymbol> SymbolLadder::Find(std::string_view name) const {
 
 void SymbolLadder::Offer(std::string_view key, const ElfSymbol& symbol, SiteRung rung) {
   // Tables are read best first: what is known stays.
+  if (found_.find(key) != found_.end() || !MayBeginFunction(image_, symbol.address)) return;
   found_.try_emplace(std::string(key),
                      FoundSymbol{symbol.address, symbol.size, rung, std::string(symbol.name)});
 }

@@ -10,6 +10,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "daemon/elf/elf_file.h"
 #include "daemon/elf/image_facts.h"
@@ -25,12 +26,14 @@ struct FoundSymbol {
 
 // Tables of symbols that a stripped file has elsewhere; null where it has none.
 struct OtherTables {
-  ByteSource* debug_file = nullptr;
-  ByteSource* mini_debug = nullptr;  // .gnu_debugdata, unpacked
+  std::vector<ByteSource*> debug_files;  // the best first
+  ByteSource* mini_debug = nullptr;      // .gnu_debugdata, unpacked
 };
 
 // The few symbols that marks are placed by, each from the best table that has it: .symtab, then a
-// separate debug file, then .gnu_debugdata, then Go's function table, then .dynsym.
+// separate debug file, then .gnu_debugdata, then Go's function table, then .dynsym. A table is
+// believed only where a function may begin by the image's own account (function_check.h): debug
+// files may be somebody's who must not have probes placed anywhere in a file that others execute.
 class SymbolLadder {
  public:
   // Reads everything it will ever need.
@@ -57,6 +60,7 @@ class SymbolLadder {
   void CollectGoFunctions(ElfFile* file);
   void Offer(std::string_view key, const ElfSymbol& symbol, SiteRung rung);
 
+  ElfFile* const image_;
   std::map<std::string, FoundSymbol, std::less<>> found_;
   bool has_symtab_ = false;
   bool debug_file_used_ = false;

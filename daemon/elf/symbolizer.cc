@@ -74,9 +74,9 @@ bool OfferTable(ElfFile* file, uint32_t table, Lookup* lookup) {
 
 // False when there is none, or none with symbols.
 bool OfferDebugFile(ElfFile* file, const SymbolizeOptions& options, Lookup* lookup) {
-  ByteSource* const source = FindDebugFile(file, options.debug_candidates);
-  if (source == nullptr) return false;
-  ElfFile debug(source);
+  const std::vector<ByteSource*> sources = MatchDebugFiles(file, options.debug_candidates);
+  if (sources.empty()) return false;
+  ElfFile debug(sources[0]);
   return debug.error().empty() && OfferTable(&debug, SHT_SYMTAB, lookup);
 }
 

@@ -16,7 +16,7 @@
 
 namespace startscope {
 
-inline constexpr size_t kMaxFrameDescriptors = 3;
+inline constexpr size_t kMaxFrameDescriptors = 8;
 
 // A message on a stream socket: its length, its bytes and, with the first of them, descriptors.
 struct Frame {

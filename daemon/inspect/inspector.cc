@@ -14,7 +14,6 @@
 #include "absl/time/time.h"
 #include "daemon/base/errno_status.h"
 #include "daemon/inspect/check_facts.h"
-#include "daemon/inspect/debug_opener.h"
 #include "daemon/inspect/frame.h"
 
 namespace startscope {
@@ -61,7 +60,7 @@ absl::Status CheckAnswer(const InspectAnswer& answer, const InspectQuery& query)
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Inspector>> Inspector::Start(const InspectorOptions& options,
-                                                             Launcher* launcher) {
+                                                            Launcher* launcher) {
   std::unique_ptr<Inspector> self(new Inspector(options, launcher));
   absl::MutexLock lock(&self->mutex_);
   SS_RETURN_IF_ERROR(self->Fill(self->slots_[0], MonotonicNs() + options.start_ns));
@@ -116,19 +115,30 @@ absl::StatusOr<InspectAnswer> Inspector::LookUp(const FileToInspect& file,
     if (one.device != file.stamp.device) continue;
     return refuse("reading from its file system hangs", true);
   }
-  const uint64_t deadline_ns = MonotonicNs() + options_.look_up_ns;
+  uint64_t deadline_ns = MonotonicNs() + options_.look_up_ns;
   ++requests_;
+  bool with_debug_files = file.open_debug_candidates != nullptr;
   for (int attempt = 1;; ++attempt) {
     Slot& slot = SlotFor(file);
     if (absl::Status status = Fill(slot, deadline_ns); !status.ok()) {
       return refuse(std::string(status.message()), true);
     }
-    absl::StatusOr<InspectAnswer> answer = Converse(slot.process.get(), file, query, deadline_ns);
+    InspectQuery asked = query;
+    asked.may_want_debug_file = with_debug_files;
+    absl::StatusOr<InspectAnswer> answer = Converse(slot.process.get(), file, &asked, deadline_ns);
     if (answer.ok()) return answer;
-    const InspectorEnd end = TakeAway(slot, answer.status(), file.stamp.device);
+    const bool had_debug_files = asked.sizes.size() > 1;
+    const InspectorEnd end =
+        TakeAway(slot, answer.status(), had_debug_files ? 0 : file.stamp.device);
     using Blame = InspectorEnd::Blame;
     // Who was killed by others says nothing of the file, unless it happens again at once.
     if (end.blame == Blame::kOutside && attempt < kAttempts) continue;
+    // A debug file may be another's than the file is, who must not have that refused.
+    if (had_debug_files) {
+      with_debug_files = false;
+      deadline_ns = MonotonicNs() + options_.look_up_ns;
+      continue;
+    }
     const std::string reason = absl::StrCat("the inspector ended over it: ", end.how);
     const bool passing = end.blame == Blame::kOutside || end.blame == Blame::kStarved;
     if (!passing) refused_.Add(file.stamp, query.path_label, reason);
@@ -137,27 +147,27 @@ absl::StatusOr<InspectAnswer> Inspector::LookUp(const FileToInspect& file,
 }
 
 absl::StatusOr<InspectAnswer> Inspector::Converse(InspectorProcess* process,
-                                                  const FileToInspect& file, InspectQuery query,
+                                                  const FileToInspect& file, InspectQuery* query,
                                                   uint64_t deadline_ns) {
-  std::vector<UniqueFd> debug_files;
+  std::vector<DebugCandidate> debug_files;
   std::vector<int> files = {file.fd};
-  query.sizes = {file.stamp.size_bytes};
-  query.may_want_debug_file = true;
+  query->sizes = {file.stamp.size_bytes};
   while (true) {
-    query.number = next_query_++;
-    SS_ASSIGN_OR_RETURN(InspectAnswer answer, process->Ask(query, files, deadline_ns));
-    if (absl::Status status = CheckAnswer(answer, query); !status.ok()) {
-      return absl::DataLossError(
-          absl::StrCat("it answered what cannot be: ", status.message()));
+    query->number = next_query_++;
+    SS_ASSIGN_OR_RETURN(InspectAnswer answer, process->Ask(*query, files, deadline_ns));
+    if (absl::Status status = CheckAnswer(answer, *query); !status.ok()) {
+      return absl::DataLossError(absl::StrCat("it answered what cannot be: ", status.message()));
     }
     if (answer.kind != AnswerKind::kWantsDebugFile) return answer;
-    query.may_want_debug_file = false;
-    debug_files = OpenDebugCandidates(answer.wanted, query.path_label);
-    for (const UniqueFd& fd : debug_files) {
-      struct stat status {};
-      if (fstat(fd.get(), &status) != 0) continue;
-      files.push_back(fd.get());
-      query.sizes.push_back(static_cast<uint64_t>(status.st_size));
+    query->may_want_debug_file = false;
+    // How long opening takes is not the inspector's doing.
+    const uint64_t begin_ns = MonotonicNs();
+    debug_files = file.open_debug_candidates(answer.wanted);
+    deadline_ns += MonotonicNs() - begin_ns;
+    if (debug_files.size() > kMaxDebugCandidates) debug_files.resize(kMaxDebugCandidates);
+    for (const DebugCandidate& debug : debug_files) {
+      files.push_back(debug.fd.get());
+      query->sizes.push_back(debug.size_bytes);
     }
   }
 }

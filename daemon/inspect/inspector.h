@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,11 +17,21 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "daemon/base/unique_fd.h"
+#include "daemon/elf/debug_file.h"
 #include "daemon/inspect/inspector_process.h"
 #include "daemon/inspect/inspector_state.h"
 #include "daemon/inspect/refused_files.h"
 
 namespace startscope {
+
+// What may be the separate debug file of another file; regular, open for reading.
+struct DebugCandidate {
+  UniqueFd fd;
+  uint64_t size_bytes = 0;
+};
+
+// Opens what may be the debug file that is meant, best first, at most kMaxDebugCandidates.
+using OpenDebugCandidates = std::function<std::vector<DebugCandidate>(const DebugReference&)>;
 
 // A regular file, open for reading, as it was when it was opened.
 struct FileToInspect {
@@ -29,6 +40,7 @@ struct FileToInspect {
   FileStamp stamp;
   uid_t owner = 0;
   mode_t mode = 0;
+  OpenDebugCandidates open_debug_candidates;  // empty: it is looked at without
 };
 
 struct InspectorOptions {
@@ -37,11 +49,11 @@ struct InspectorOptions {
   size_t refused_files = 256;
 };
 
-// Everything that the daemon wants to know from the bytes of a file goes through here: into sandboxed
-// children, and back as facts that were checked. Children that end are replaced; files that end them
-// are refused from then on. Files that only root can write and files of others never share a child, nor
-// do those of two owners, so that a file which takes one over can only lie about its owner's. Blocks
-// for as long as a look-up may take. Any thread; one look-up at a time.
+// Everything that the daemon wants to know from the bytes of a file goes through here: into
+// sandboxed children, and back as facts that were checked. Children that end are replaced; files
+// that end them are refused from then on. Files that only root can write and files of others never
+// share a child, nor do those of two owners, so that a file which takes one over can only lie about
+// its owner's. Blocks for as long as a look-up may take. Any thread; one look-up at a time.
 class Inspector {
  public:
   // Fails, saying what to do, when a child cannot be started: nothing is ever read without one.
@@ -53,7 +65,7 @@ class Inspector {
     bool is_library = false;
   };
   struct Result {
-    ImageFacts facts;      // `error` set where the file could not be looked at; `file` is not filled
+    ImageFacts facts;  // `error` set where the file could not be looked at; `file` is not filled
     bool passing = false;  // the error is not the file's: ask again another time
   };
   Result Inspect(const FileToInspect& file, const Kind& kind);
@@ -87,8 +99,9 @@ class Inspector {
   // The answer, or why there is none.
   absl::StatusOr<InspectAnswer> LookUp(const FileToInspect& file, const InspectQuery& query,
                                        Failure* failure) ABSL_LOCKS_EXCLUDED(mutex_);
+  // `query` says whether debug files may be asked for, and afterwards whether they were.
   absl::StatusOr<InspectAnswer> Converse(InspectorProcess* process, const FileToInspect& file,
-                                         InspectQuery query, uint64_t deadline_ns)
+                                         InspectQuery* query, uint64_t deadline_ns)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Slot& SlotFor(const FileToInspect& file) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Starts a child where there is none, not sooner after the last end than is decent.

@@ -21,13 +21,14 @@
 namespace startscope {
 
 // Changes with every change of the messages: daemon and inspector come from one build.
-inline constexpr uint32_t kInspectorProtocol = 1;
+inline constexpr uint32_t kInspectorProtocol = 2;
 
 inline constexpr size_t kMaxHelloBytes = 4096;
 inline constexpr size_t kMaxQueryBytes = 1u << 20;
 inline constexpr size_t kMaxAnswerBytes = 8u << 20;
 // The image and what may be its debug file.
-inline constexpr size_t kMaxQueryFiles = 3;
+inline constexpr size_t kMaxQueryFiles = 8;
+inline constexpr size_t kMaxDebugCandidates = kMaxQueryFiles - 1;
 inline constexpr size_t kMaxFunctionOffsets = 32768;
 inline constexpr size_t kMaxPathBytes = 8192;
 

@@ -73,15 +73,6 @@ std::optional<FileId> IdAsMapped(int fd) {
   return id;
 }
 
-std::string NameOf(int fd) {
-  std::array<char, PATH_MAX> target;
-  const std::string link = absl::StrCat("/proc/self/fd/", fd);
-  const ssize_t length = readlink(link.c_str(), target.data(), target.size());
-  if (length <= 0 || static_cast<size_t>(length) == target.size()) return {};
-  const std::string path(target.data(), static_cast<size_t>(length));
-  return path.substr(path.rfind('/') + 1);
-}
-
 // Looks at what an O_PATH descriptor names and, if it is a regular file, opens it for reading.
 absl::StatusOr<OpenedFile> Reopen(const UniqueFd& handle, const std::string& path) {
   struct stat status {};
@@ -96,7 +87,8 @@ absl::StatusOr<OpenedFile> Reopen(const UniqueFd& handle, const std::string& pat
   if (!file.fd.valid()) {
     return ErrnoStatus(errno, path, "it cannot be read, so its marks are unknown");
   }
-  file.name = NameOf(file.fd.get());
+  const std::string seen_as = PathOf(file.fd.get());
+  file.name = seen_as.substr(seen_as.rfind('/') + 1);
   if (fstat(file.fd.get(), &status) != 0) return ErrnoStatus(errno, path);
   file.stamp = FileStamp::Of(status);
   file.owner = status.st_uid;
@@ -154,6 +146,14 @@ absl::StatusOr<OpenedFile> OpenAsViewer(const FileViewer& viewer, const std::str
   struct stat status {};
   if (own.ok() && fstat(own->fd.get(), &status) == 0 && status.st_uid == viewer.uid) return own;
   return file;
+}
+
+std::string PathOf(int fd) {
+  std::array<char, PATH_MAX> target;
+  const std::string link = absl::StrCat("/proc/self/fd/", fd);
+  const ssize_t length = readlink(link.c_str(), target.data(), target.size());
+  if (length <= 0 || static_cast<size_t>(length) == target.size()) return {};
+  return std::string(target.data(), static_cast<size_t>(length));
 }
 
 absl::StatusOr<UniqueFd> OpenRootOf(uint32_t pid) {

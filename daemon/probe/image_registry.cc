@@ -26,10 +26,6 @@ constexpr absl::Duration kModificationCheck = absl::Milliseconds(200);
 constexpr size_t kMaxRecentRoots = 16;
 constexpr uint64_t kRootHeldNs = 1'000'000'000;
 
-FileToInspect ToInspect(const OpenedFile& file, const std::string& path) {
-  return {file.fd.get(), path, file.stamp, file.owner, file.mode};
-}
-
 // Shares nothing with `file`, which may be closed meanwhile.
 OpenedFile Duplicate(const OpenedFile& file) {
   OpenedFile copy;
@@ -63,6 +59,7 @@ ImageRegistry::ImageRegistry(const ImageRegistryOptions& options, Inspector* ins
       attacher_(attacher),
       publish_(std::move(publish)),
       publish_symbols_(std::move(publish_symbols)),
+      debug_finder_(options.debug_files),
       inotify_(inotify_init1(IN_NONBLOCK | IN_CLOEXEC)),
       requests_(options.max_waiting),
       resolver_([this] { ResolverLoop(); }) {}
@@ -75,6 +72,15 @@ ImageRegistry::~ImageRegistry() {
 bool ImageRegistry::Request(const ProbeRequest& request) { return requests_.TryPush(request); }
 
 bool ImageRegistry::Request(const SymbolRequest& request) { return requests_.TryPush(request); }
+
+FileToInspect ImageRegistry::ToInspect(const OpenedFile& file, const Origin& origin) {
+  FileToInspect wanted = {file.fd.get(), origin.path, file.stamp, file.owner, file.mode, {}};
+  const DebuggedImage image = {wanted.fd, origin.path, origin.root, file.owner, file.mode};
+  wanted.open_debug_candidates = [this, image](const DebugReference& reference) {
+    return debug_finder_.Find(reference, image);
+  };
+  return wanted;
+}
 
 void ImageRegistry::ResolverLoop() {
   while (true) {
@@ -126,17 +132,16 @@ void ImageRegistry::Resolve(const ProbeRequest& request) {
   // A short-lived process is gone at any moment: its root, once open, stays.
   const std::shared_ptr<const UniqueFd> root = RootOf(request.pid, request.parent_pid);
   absl::StatusOr<OpenedFile> file = opener_.Open(request.path, [request, root] {
-    return request.map_address == 0
-               ? OpenExecutableOf(request.pid, *root, request.path,
-                                  {request.file, request.mapped_file})
-               : OpenMapped(*root, request.path, {request.file, request.file});
+    return request.map_address == 0 ? OpenExecutableOf(request.pid, *root, request.path,
+                                                       {request.file, request.mapped_file})
+                                    : OpenMapped(*root, request.path, {request.file, request.file});
   });
   if (!file.ok()) return PublishFailure(request, file.status());
   const Role role = request.is_loader    ? Role::kLoader
                     : request.is_library ? Role::kLibrary
                                          : Role::kExecutable;
   const std::shared_ptr<const ImageFacts> facts =
-      Admit(*std::move(file), request.path, role, /*publish_anyway=*/true);
+      Admit(*std::move(file), {root, request.path}, role, /*publish_anyway=*/true);
   const std::string loader_path =
       facts->kind == ImageKind::kExecutable ? facts->interpreter : std::string();
   if (loader_path.empty() || !root->valid()) return;
@@ -145,18 +150,18 @@ void ImageRegistry::Resolve(const ProbeRequest& request) {
       opener_.Open(loader_path, [root, loader_path] { return OpenBelow(*root, loader_path); });
   // A name that the file alone states must not lead to what the kernel would never execute.
   if (!loader.ok() || (loader->mode & (S_IXUSR | S_IXGRP | S_IXOTH)) == 0) return;
-  Admit(*std::move(loader), loader_path, Role::kLoader, /*publish_anyway=*/false);
+  Admit(*std::move(loader), {root, loader_path}, Role::kLoader, /*publish_anyway=*/false);
 }
 
 void ImageRegistry::Resolve(const SymbolRequest& request) {
   OpenedFile file;
+  const std::shared_ptr<const UniqueFd> root = RootOf(request.pid, request.parent_pid);
   {
     absl::MutexLock lock(&mutex_);
     const auto known = images_.find(request.file);
     if (known != images_.end()) file = Duplicate(known->second->file);
   }
   if (!file.fd.valid()) {
-    const std::shared_ptr<const UniqueFd> root = RootOf(request.pid, request.parent_pid);
     absl::StatusOr<OpenedFile> opened = opener_.Open(request.path, [request, root] {
       return OpenMapped(*root, request.path, {request.file, request.file});
     });
@@ -166,7 +171,7 @@ void ImageRegistry::Resolve(const SymbolRequest& request) {
   event.file = request.file;
   if (file.fd.valid()) {
     const std::vector<std::string> names =
-        inspector_->FindFunctions(ToInspect(file, request.path), request.file_offsets);
+        inspector_->FindFunctions(ToInspect(file, {root, request.path}), request.file_offsets);
     for (size_t i = 0; i < names.size(); ++i) {
       event.symbols.push_back({request.file_offsets[i], names[i]});
     }
@@ -218,19 +223,20 @@ std::shared_ptr<const ImageFacts> ImageRegistry::AdmitKnown(const OpenedFile& fi
   return image.facts;
 }
 
-std::shared_ptr<const ImageFacts> ImageRegistry::Admit(OpenedFile file, const std::string& path,
+std::shared_ptr<const ImageFacts> ImageRegistry::Admit(OpenedFile file, const Origin& origin,
                                                        Role role, bool publish_anyway) {
   {
     absl::MutexLock lock(&mutex_);
     if (auto facts = AdmitKnown(file, role, publish_anyway)) return facts;
   }
+  const std::string& path = origin.path;
   std::string label = path;
   if (role == Role::kLoader && !file.name.empty()) {
     // What loaders are called by is a link; the file's own name may tell the version.
     label = absl::StrCat(path.substr(0, path.rfind('/') + 1), file.name);
   }
-  Inspector::Result result = inspector_->Inspect(
-      ToInspect(file, label), {role == Role::kLoader, role == Role::kLibrary});
+  Inspector::Result result = inspector_->Inspect(ToInspect(file, {origin.root, label}),
+                                                 {role == Role::kLoader, role == Role::kLibrary});
   result.facts.file = file.id;
   auto facts = std::make_shared<const ImageFacts>(std::move(result.facts));
   if (result.passing) {
@@ -245,8 +251,7 @@ std::shared_ptr<const ImageFacts> ImageRegistry::Admit(OpenedFile file, const st
   if (auto known = AdmitKnown(file, role, publish_anyway)) return known;
   Evict();
   auto image = std::make_unique<Image>();
-  image->never_probe =
-      options_.never_probe.ExcludesFile(file.fd.get(), path, facts->build_id);
+  image->never_probe = options_.never_probe.ExcludesFile(file.fd.get(), path, facts->build_id);
   if (image->never_probe) image->marks.error = absl::StrCat(path, ": not probed (--never-probe)");
   const FileId id = file.id;
   image->number = next_number_++;
@@ -266,8 +271,8 @@ void ImageRegistry::Attach(Image& image) {
   // Breakpoints are computed from the bytes that were read. When the file is written to, they must
   // go before anybody executes the new bytes.
   if (image.inotify_watch < 0) {
-    image.inotify_watch = inotify_add_watch(
-        inotify_.get(), absl::StrCat("/proc/self/fd/", fd).c_str(), IN_MODIFY);
+    image.inotify_watch =
+        inotify_add_watch(inotify_.get(), absl::StrCat("/proc/self/fd/", fd).c_str(), IN_MODIFY);
   }
   // Written to after it was opened and before it was watched.
   struct stat status {};
@@ -371,6 +376,8 @@ void ImageRegistry::Publish(const Image& image) {
 
 absl::Status ImageRegistry::Prepare(const FileViewer& viewer, const std::string& path) {
   std::string next = path;
+  absl::StatusOr<UniqueFd> viewed = OpenRootOf(viewer.pid);
+  const auto root = std::make_shared<const UniqueFd>(viewed.ok() ? *std::move(viewed) : UniqueFd());
   for (int depth = 0; depth <= kMaxInterpreters; ++depth) {
     absl::StatusOr<OpenedFile> file =
         opener_.Open(next, [viewer, next] { return OpenAsViewer(viewer, next); });
@@ -380,7 +387,7 @@ absl::Status ImageRegistry::Prepare(const FileViewer& viewer, const std::string&
       ForgetModifiedFiles();
     }
     const std::shared_ptr<const ImageFacts> facts =
-        Admit(*std::move(file), next, Role::kExecutable, /*publish_anyway=*/false);
+        Admit(*std::move(file), {root, next}, Role::kExecutable, /*publish_anyway=*/false);
     {
       absl::MutexLock lock(&mutex_);
       if (wanted_.functions) AttachKnownNeeds(*facts);
@@ -395,7 +402,7 @@ absl::Status ImageRegistry::Prepare(const FileViewer& viewer, const std::string&
     absl::StatusOr<OpenedFile> loader =
         opener_.Open(next, [viewer, next] { return OpenAsViewer(viewer, next); });
     if (!loader.ok()) return loader.status();
-    Admit(*std::move(loader), facts->interpreter, Role::kLoader, /*publish_anyway=*/false);
+    Admit(*std::move(loader), {root, facts->interpreter}, Role::kLoader, /*publish_anyway=*/false);
     return absl::OkStatus();
   }
   return absl::InvalidArgumentError(
@@ -414,7 +421,7 @@ absl::Status ImageRegistry::PrepareLibrary(const FileViewer& viewer, const std::
 absl::Status ImageRegistry::PrepareOwn(const std::string& path, Role role) {
   absl::StatusOr<OpenedFile> file = opener_.Open(path, [path] { return OpenOwn(path); });
   if (!file.ok()) return file.status();
-  Admit(*std::move(file), path, role, /*publish_anyway=*/false);
+  Admit(*std::move(file), {nullptr, path}, role, /*publish_anyway=*/false);
   return absl::OkStatus();
 }
 

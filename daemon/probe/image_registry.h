@@ -21,8 +21,9 @@
 #include "daemon/base/unique_fd.h"
 #include "daemon/collect/probe_attacher.h"
 #include "daemon/decode/event.h"
-#include "daemon/model/startup_listener.h"
 #include "daemon/inspect/inspector.h"
+#include "daemon/model/startup_listener.h"
+#include "daemon/probe/debug_finder.h"
 #include "daemon/probe/file_opener.h"
 #include "daemon/probe/never_probe.h"
 #include "daemon/probe/patient_opener.h"
@@ -35,12 +36,13 @@ struct ImageRegistryOptions {
   // Requests waiting for the resolver; beyond it a file stays unknown until it is met again.
   size_t max_waiting = 1024;
   NeverProbe never_probe;
+  DebugFinderOptions debug_files;
 };
 
-// Knows the files that were executed or used as loaders: has each inspected once, numbers it, and keeps
-// its marks attached while some watch wants exact boundaries. Owns the resolver thread, which does
-// all blocking work of the model's requests. Facts leave as ImageEvents through `publish`, which is
-// called on any thread and must not block.
+// Knows the files that were executed or used as loaders: has each inspected once, numbers it, and
+// keeps its marks attached while some watch wants exact boundaries. Owns the resolver thread, which
+// does all blocking work of the model's requests. Facts leave as ImageEvents through `publish`,
+// which is called on any thread and must not block.
 class ImageRegistry {
  public:
   ImageRegistry(const ImageRegistryOptions& options, Inspector* inspector, ProbeAttacher* attacher,
@@ -98,18 +100,25 @@ class ImageRegistry {
     std::list<FileId>::iterator recency;
   };
 
+  // Where a file was found.
+  struct Origin {
+    std::shared_ptr<const UniqueFd> root;  // null or invalid: ours
+    std::string path;                      // below it
+  };
+
   void ResolverLoop();
   void Resolve(const ProbeRequest& request);
   void Resolve(const SymbolRequest& request);
-  // The root directory of a process, or else of its parent, whose root often is the same; invalid: both
-  // are gone. Resolver thread only.
+  FileToInspect ToInspect(const OpenedFile& file, const Origin& origin);
+  // The root directory of a process, or else of its parent, whose root often is the same; invalid:
+  // both are gone. Resolver thread only.
   std::shared_ptr<const UniqueFd> RootOf(uint32_t pid, uint32_t parent_pid);
   [[nodiscard]] uint32_t WantedKinds() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   [[nodiscard]] bool ShouldAttach(const Image& image) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   void ForgetModifiedFiles() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The facts of an opened file, inspected if new, its marks attached if wanted; published if they
   // changed. Takes as long as the inspector may.
-  std::shared_ptr<const ImageFacts> Admit(OpenedFile file, const std::string& path, Role role,
+  std::shared_ptr<const ImageFacts> Admit(OpenedFile file, const Origin& origin, Role role,
                                           bool publish_anyway) ABSL_LOCKS_EXCLUDED(mutex_);
   // The same of a file that is known; null: it is not, or it has become another.
   std::shared_ptr<const ImageFacts> AdmitKnown(const OpenedFile& file, Role role,
@@ -137,8 +146,8 @@ class ImageRegistry {
   uint32_t next_number_ ABSL_GUARDED_BY(mutex_) = 1;
   WantedMarks wanted_ ABSL_GUARDED_BY(mutex_);
 
-  // Roots of processes met a moment ago: what is asked for next is below the same one, and the process
-  // may be gone by then. Held only so long, because an open root keeps a mount busy.
+  // Roots of processes met a moment ago: what is asked for next is below the same one, and the
+  // process may be gone by then. Held only so long, because an open root keeps a mount busy.
   struct RecentRoot {
     uint32_t pid = 0;
     uint64_t opened_boottime_ns = 0;
@@ -147,6 +156,7 @@ class ImageRegistry {
   std::list<RecentRoot> recent_roots_;  // the resolver thread's; the most recent first
 
   PatientOpener opener_;
+  DebugFinder debug_finder_;
   UniqueFd inotify_;
   BoundedQueue<std::variant<ProbeRequest, SymbolRequest>> requests_;
   std::thread resolver_;

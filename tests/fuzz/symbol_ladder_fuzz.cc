@@ -20,7 +20,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (file.error().empty() && file.is_64_bit()) {
     const std::vector<uint8_t> unpacked = startscope::ReadMiniDebug(&file);
     startscope::MemoryByteSource mini(unpacked);
-    const startscope::SymbolLadder ladder(&file, {&debug, unpacked.empty() ? nullptr : &mini});
+    const startscope::SymbolLadder ladder(&file, {{&debug}, unpacked.empty() ? nullptr : &mini});
     for (const char* name : {"main", "dl_main", "_dl_debug_state", "__libc_start_main",
                              "runtime.main", "_dl_relocate_object"}) {
       const std::optional<startscope::FoundSymbol> found = ladder.Find(name);

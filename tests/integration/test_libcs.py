@@ -34,7 +34,7 @@ GLIBC_DYNAMIC = ["cxx", *programs.STYLES]
 
 
 @contextlib.contextmanager
-def daemon_with_debug_files(directory):
+def daemon_with_debug_files(directory, *options):
     """A daemon that finds `directory` in place of this machine's /usr/lib/debug; nobody else does."""
     with tempfile.TemporaryDirectory() as work:
         wrapper = pathlib.Path(work, "startscoped")
@@ -42,7 +42,7 @@ def daemon_with_debug_files(directory):
                            f"'mount --bind \"{directory or work}\" /usr/lib/debug && "
                            f"exec \"{harness.DAEMON}\" \"$@\"' sh \"$@\"\n")
         wrapper.chmod(wrapper.stat().st_mode | stat.S_IXUSR)
-        with mock.patch.object(harness, "DAEMON", wrapper), harness.Daemon() as daemon, \
+        with mock.patch.object(harness, "DAEMON", wrapper), harness.Daemon(*options) as daemon, \
                 Rpc(daemon) as rpc:
             yield rpc
 
@@ -51,12 +51,13 @@ def loaders_of(suite):
     return [str(fetch.resolve_in(suite.root, loader)) for loader in fetch.LOADERS.values()]
 
 
-def start_all(rpc, suite, names, precision="PRECISION_EXACT", runs=RUNS):
-    """name -> its startups, from one watch; files are known before, as after the first start."""
+def start_all(rpc, suite, names, precision="PRECISION_EXACT", runs=RUNS, prepare=True):
+    """name -> its startups, from one watch; with `prepare` files are known before, as after the first start."""
     runner = harness.program("run_in_root")
     script = "; ".join(f"'{runner}' {runs} '{suite.root}' /{programs.DIRECTORY}/{name}" for name in names)
     files = [str(suite.root / programs.DIRECTORY / name) for name in names]
-    traced = rpc.run(["/bin/sh", "-c", script + "; exit 0"], prepare=files + loaders_of(suite),
+    traced = rpc.run(["/bin/sh", "-c", script + "; exit 0"],
+                     prepare=files + loaders_of(suite) if prepare else [],
                      startups=1 + len(names) * (1 + runs), precision=precision)
     found = {name: [] for name in names}
     for startup in traced.startups:

@@ -168,7 +168,7 @@ TEST_P(DebugLinkTest, FindsTheFileThatTheLinkNames) {
   const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   InspectOptions options;
   options.path_label = path;
-  DebugCandidates debug(fd, path, root);
+  DebugCandidates debug(fd, path, {.debug_directory = root, .debuginfod_cache = ""});
   options.debug_candidates = debug.sources();
   const ImageFacts facts = InspectImage(fd.get(), options);
   EXPECT_FALSE(facts.has_symtab);
@@ -190,7 +190,7 @@ TEST_P(DebugLinkTest, DoesNotTakeAnothersFile) {
             0);
   InspectOptions options;
   options.path_label = path;
-  DebugCandidates debug(fd, path, root);
+  DebugCandidates debug(fd, path, {.debug_directory = root, .debuginfod_cache = ""});
   options.debug_candidates = debug.sources();
   EXPECT_FALSE(InspectImage(fd.get(), options).debug_file_used);
   unlink((root + path + ".debug").c_str());

@@ -181,7 +181,7 @@ TEST(SymbolCoverTest, SymbolsInAFileBesideItAreFoundByItsDebugLink) {
     if (function.name != "main") continue;
     const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
     SymbolizeOptions options;
-    DebugCandidates debug(fd, path, Sample("debug"));
+    DebugCandidates debug(fd, path, {.debug_directory = Sample("debug"), .debuginfod_cache = ""});
     options.debug_candidates = debug.sources();
     const std::vector<uint64_t> offsets = {code.OffsetOf(function.address + 1).value()};
     EXPECT_EQ(FindFunctions(fd.get(), offsets, options).at(0), "main");

@@ -24,7 +24,14 @@ struct Opened {
   explicit Opened(const std::string& path) : fd(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
     struct stat status {};
     EXPECT_EQ(fstat(fd.get(), &status), 0) << path;
-    file = {fd.get(), path, FileStamp::Of(status), status.st_uid, status.st_mode};
+    file = {fd.get(),
+            path,
+            FileStamp::Of(status),
+            status.st_uid,
+            status.st_mode,
+            [this, path](const DebugReference& reference) {
+              return DebugFinder().Find(reference, ImageToDebug(fd, path));
+            }};
   }
   UniqueFd fd;
   FileToInspect file;
@@ -102,6 +109,35 @@ TEST_F(InspectorTest, IsReplacedWhenItWasKilledAndNothingIsLost) {
   }
   EXPECT_TRUE(inspector_->State().refused.empty());
   EXPECT_TRUE(inspector_->State().running);
+}
+
+TEST_F(InspectorTest, WhatEndsItOverADebugFileDoesNotHaveTheFileRefused) {
+  Opened opened(Sample("debuglink_sha1"));
+  int handed = 0;
+  opened.file.open_debug_candidates = [&](const DebugReference&) {
+    EXPECT_EQ(kill(ChildOf(ChildOf(getpid())), SIGKILL), 0);
+    ++handed;
+    std::vector<DebugCandidate> candidates;
+    candidates.push_back({UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC)), 1});
+    return candidates;
+  };
+  const Inspector::Result result = inspector_->Inspect(opened.file, {});
+  EXPECT_GT(handed, 0);
+  EXPECT_EQ(result.facts.error, "");
+  EXPECT_FALSE(result.facts.debug_file_used);
+  EXPECT_FALSE(result.facts.sites.empty());
+  EXPECT_TRUE(inspector_->State().refused.empty());
+}
+
+TEST_F(InspectorTest, HowLongDebugFilesTakeToOpenDoesNotCount) {
+  Opened opened(Sample("debuglink_sha1"));
+  opened.file.open_debug_candidates = [](const DebugReference&) {
+    timespec while_opening = {1, 200'000'000};
+    nanosleep(&while_opening, nullptr);
+    return std::vector<DebugCandidate>();
+  };
+  EXPECT_EQ(inspector_->Inspect(opened.file, {}).facts.error, "");
+  EXPECT_EQ(inspector_->State().timeouts, 0u);
 }
 
 TEST_F(InspectorTest, AFileThatShrankIsUnreadableAndNothingElse) {

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+#include "daemon/probe/debug_finder.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "daemon/base/clock.h"
+
+namespace startscope {
+namespace {
+
+// For all of an image's together; one that does not answer at all ends the search before.
+constexpr uint64_t kPatienceNs = 500'000'000;
+
+using Root = std::shared_ptr<const UniqueFd>;
+
+struct Place {
+  Root root;
+  std::string path;
+};
+
+bool IsSame(const UniqueFd& one, const UniqueFd& other) {
+  struct stat a {};
+  struct stat b {};
+  return fstat(one.get(), &a) == 0 && fstat(other.get(), &b) == 0 && a.st_dev == b.st_dev &&
+         a.st_ino == b.st_ino;
+}
+
+// The directory of the image below its root, with a slash at both ends and links followed; empty
+// where that is not known.
+std::string DirectoryOf(const DebuggedImage& image, const UniqueFd& root) {
+  std::string root_path = PathOf(root.get());
+  if (root_path == "/") root_path.clear();
+  std::string path = PathOf(image.fd);
+  if (path.substr(0, root_path.size() + 1) == root_path + "/") {
+    path.erase(0, root_path.size());
+  } else {
+    path = image.path;
+  }
+  if (path.empty() || path[0] != '/' || path.find("/../") != std::string::npos) return {};
+  return path.substr(0, path.rfind('/') + 1);
+}
+
+// Who could write it could write the image as well, or is root.
+bool IsNoLessTrusted(const OpenedFile& debug, const DebuggedImage& image) {
+  const mode_t more = debug.mode & ~image.mode & (S_IWGRP | S_IWOTH);
+  return (debug.owner == 0 || debug.owner == image.owner) && more == 0;
+}
+
+}  // namespace
+
+DebugFinder::DebugFinder(const DebugFinderOptions& options)
+    : options_(options),
+      own_root_(std::make_shared<const UniqueFd>(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC))) {}
+
+std::vector<DebugCandidate> DebugFinder::Find(const DebugReference& reference,
+                                              const DebuggedImage& image) {
+  const bool has_other_root =
+      image.root != nullptr && image.root->valid() && !IsSame(*image.root, *own_root_);
+  const Root& image_root = has_other_root ? image.root : own_root_;
+  const std::string directory = DirectoryOf(image, *image_root);
+  const std::string& id = reference.build_id;
+  const std::string& link = reference.link_name;
+  std::vector<Place> places;
+  const auto add_root = [&](const Root& root, bool beside) {
+    if (id.size() > 2) {
+      places.push_back({root, absl::StrCat(options_.debug_directory, "/.build-id/", id.substr(0, 2),
+                                           "/", id.substr(2), ".debug")});
+    }
+    if (link.empty() || directory.empty()) return;
+    if (beside) {
+      places.push_back({root, absl::StrCat(directory, link)});
+      places.push_back({root, absl::StrCat(directory, ".debug/", link)});
+    }
+    places.push_back({root, absl::StrCat(options_.debug_directory, directory, link)});
+  };
+  add_root(image_root, /*beside=*/true);
+  if (has_other_root) add_root(own_root_, /*beside=*/false);
+  if (!options_.debuginfod_cache.empty() && !id.empty()) {
+    places.push_back({own_root_, absl::StrCat(options_.debuginfod_cache, "/", id, "/debuginfo")});
+  }
+  struct stat self {};
+  if (fstat(image.fd, &self) != 0) return {};
+  std::vector<std::pair<uint64_t, uint64_t>> seen = {{self.st_dev, self.st_ino}};
+  std::vector<DebugCandidate> found;
+  const uint64_t end_ns = BoottimeNs() + kPatienceNs;
+  for (const Place& place : places) {
+    if (found.size() >= kMaxDebugCandidates || BoottimeNs() > end_ns) break;
+    absl::StatusOr<OpenedFile> file =
+        opener_.Open(place.path, [place] { return OpenBelow(*place.root, place.path); });
+    if (absl::IsDeadlineExceeded(file.status()) || absl::IsResourceExhausted(file.status())) break;
+    if (!file.ok() || !IsNoLessTrusted(*file, image)) continue;
+    const std::pair<uint64_t, uint64_t> number = {file->stamp.device, file->stamp.inode};
+    if (std::find(seen.begin(), seen.end(), number) != seen.end()) continue;
+    seen.push_back(number);
+    found.push_back({std::move(file->fd), file->stamp.size_bytes});
+  }
+  return found;
+}
+
+}  // namespace startscope
