@@ -48,6 +48,12 @@ uint32_t KindsOf(const ImageFacts& facts) {
   return kinds;
 }
 
+// Null: its process is gone, or may not be looked into.
+std::shared_ptr<const UniqueFd> RootSeenBy(const FileViewer& viewer) {
+  absl::StatusOr<UniqueFd> root = OpenRootOf(viewer.pid);
+  return root.ok() ? std::make_shared<const UniqueFd>(*std::move(root)) : nullptr;
+}
+
 }  // namespace
 
 ImageRegistry::ImageRegistry(const ImageRegistryOptions& options, Inspector* inspector,
@@ -376,8 +382,7 @@ void ImageRegistry::Publish(const Image& image) {
 
 absl::Status ImageRegistry::Prepare(const FileViewer& viewer, const std::string& path) {
   std::string next = path;
-  absl::StatusOr<UniqueFd> viewed = OpenRootOf(viewer.pid);
-  const auto root = std::make_shared<const UniqueFd>(viewed.ok() ? *std::move(viewed) : UniqueFd());
+  const std::shared_ptr<const UniqueFd> root = RootSeenBy(viewer);
   for (int depth = 0; depth <= kMaxInterpreters; ++depth) {
     absl::StatusOr<OpenedFile> file =
         opener_.Open(next, [viewer, next] { return OpenAsViewer(viewer, next); });
@@ -414,7 +419,7 @@ absl::Status ImageRegistry::PrepareLibrary(const FileViewer& viewer, const std::
       opener_.Open(path, [viewer, path] { return OpenAsViewer(viewer, path); });
   if (!file.ok()) return file.status();
   const std::shared_ptr<const ImageFacts> facts =
-      Admit(*std::move(file), path, Role::kLibrary, /*publish_anyway=*/false);
+      Admit(*std::move(file), {RootSeenBy(viewer), path}, Role::kLibrary, /*publish_anyway=*/false);
   return facts->error.empty() ? absl::OkStatus() : absl::InvalidArgumentError(facts->error);
 }
 
