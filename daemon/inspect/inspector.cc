@@ -125,20 +125,24 @@ absl::StatusOr<InspectAnswer> Inspector::LookUp(const FileToInspect& file,
     }
     InspectQuery asked = query;
     asked.may_want_debug_file = with_debug_files;
-    absl::StatusOr<InspectAnswer> answer = Converse(slot.process.get(), file, &asked, deadline_ns);
+    std::vector<uint64_t> debug_devices;
+    absl::StatusOr<InspectAnswer> answer =
+        Converse(slot.process.get(), file, asked, deadline_ns, &debug_devices);
     if (answer.ok()) return answer;
-    const bool had_debug_files = asked.sizes.size() > 1;
+    const bool had_debug_files = !debug_devices.empty();
     const InspectorEnd end =
-        TakeAway(slot, answer.status(), had_debug_files ? 0 : file.stamp.device);
+        TakeAway(slot, answer.status(), had_debug_files ? 0 : file.stamp.device, debug_devices);
     using Blame = InspectorEnd::Blame;
-    // Who was killed by others says nothing of the file, unless it happens again at once.
-    if (end.blame == Blame::kOutside && attempt < kAttempts) continue;
-    // A debug file may be another's than the file is, who must not have that refused.
     if (had_debug_files) {
-      with_debug_files = false;
+      // One of them may be another's than the file is, who must not have that refused: without them
+      // then, unless they had no part in it.
+      with_debug_files =
+          (end.blame == Blame::kOutside || end.blame == Blame::kStarved) && attempt < kAttempts;
       deadline_ns = MonotonicNs() + options_.look_up_ns;
       continue;
     }
+    // Who was killed by others says nothing of the file, unless it happens again at once.
+    if (end.blame == Blame::kOutside && attempt < kAttempts) continue;
     const std::string reason = absl::StrCat("the inspector ended over it: ", end.how);
     const bool passing = end.blame == Blame::kOutside || end.blame == Blame::kStarved;
     if (!passing) refused_.Add(file.stamp, query.path_label, reason);
@@ -147,27 +151,29 @@ absl::StatusOr<InspectAnswer> Inspector::LookUp(const FileToInspect& file,
 }
 
 absl::StatusOr<InspectAnswer> Inspector::Converse(InspectorProcess* process,
-                                                  const FileToInspect& file, InspectQuery* query,
-                                                  uint64_t deadline_ns) {
+                                                  const FileToInspect& file, InspectQuery query,
+                                                  uint64_t deadline_ns,
+                                                  std::vector<uint64_t>* debug_devices) {
   std::vector<DebugCandidate> debug_files;
   std::vector<int> files = {file.fd};
-  query->sizes = {file.stamp.size_bytes};
+  query.sizes = {file.stamp.size_bytes};
   while (true) {
-    query->number = next_query_++;
-    SS_ASSIGN_OR_RETURN(InspectAnswer answer, process->Ask(*query, files, deadline_ns));
-    if (absl::Status status = CheckAnswer(answer, *query); !status.ok()) {
+    query.number = next_query_++;
+    SS_ASSIGN_OR_RETURN(InspectAnswer answer, process->Ask(query, files, deadline_ns));
+    if (absl::Status status = CheckAnswer(answer, query); !status.ok()) {
       return absl::DataLossError(absl::StrCat("it answered what cannot be: ", status.message()));
     }
     if (answer.kind != AnswerKind::kWantsDebugFile) return answer;
-    query->may_want_debug_file = false;
+    query.may_want_debug_file = false;
     // How long opening takes is not the inspector's doing.
     const uint64_t begin_ns = MonotonicNs();
     debug_files = file.open_debug_candidates(answer.wanted);
     deadline_ns += MonotonicNs() - begin_ns;
-    if (debug_files.size() > kMaxDebugCandidates) debug_files.resize(kMaxDebugCandidates);
     for (const DebugCandidate& debug : debug_files) {
+      if (files.size() >= kMaxQueryFiles || DebugFilesHang(debug.device)) continue;
       files.push_back(debug.fd.get());
-      query->sizes.push_back(debug.size_bytes);
+      query.sizes.push_back(debug.size_bytes);
+      debug_devices->push_back(debug.device);
     }
   }
 }
@@ -207,7 +213,8 @@ absl::Status Inspector::Fill(Slot& slot, uint64_t deadline_ns) {
   return absl::OkStatus();
 }
 
-InspectorEnd Inspector::TakeAway(Slot& slot, const absl::Status& failure, uint64_t device) {
+InspectorEnd Inspector::TakeAway(Slot& slot, const absl::Status& failure, uint64_t device,
+                                 const std::vector<uint64_t>& debug_devices) {
   const InspectorEnd end = slot.process->End(failure);
   const uint64_t now = MonotonicNs();
   ends_in_a_row_ = now - last_end_ns_ < kQuietNs ? ends_in_a_row_ + 1 : 1;
@@ -217,9 +224,16 @@ InspectorEnd Inspector::TakeAway(Slot& slot, const absl::Status& failure, uint64
   if (end.is_gone) {
     slot.process.reset();
   } else {
-    hanging_.push_back({std::move(slot.process), device});
+    hanging_.push_back({std::move(slot.process), device, debug_devices});
   }
   return end;
+}
+
+bool Inspector::DebugFilesHang(uint64_t device) const {
+  return std::any_of(hanging_.begin(), hanging_.end(), [device](const Hanging& one) {
+    return one.device == device ||
+           std::count(one.debug_devices.begin(), one.debug_devices.end(), device) != 0;
+  });
 }
 
 void Inspector::ForgetReleased() {

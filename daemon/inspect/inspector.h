@@ -28,6 +28,7 @@ namespace startscope {
 struct DebugCandidate {
   UniqueFd fd;
   uint64_t size_bytes = 0;
+  uint64_t device = 0;
 };
 
 // Opens what may be the debug file that is meant, best first, at most kMaxDebugCandidates.
@@ -86,7 +87,8 @@ class Inspector {
   };
   struct Hanging {
     std::unique_ptr<InspectorProcess> process;
-    uint64_t device = 0;
+    uint64_t device = 0;  // that it hangs in; 0: one of those of debug files
+    std::vector<uint64_t> debug_devices;
   };
   struct Failure {
     std::string reason;
@@ -99,15 +101,18 @@ class Inspector {
   // The answer, or why there is none.
   absl::StatusOr<InspectAnswer> LookUp(const FileToInspect& file, const InspectQuery& query,
                                        Failure* failure) ABSL_LOCKS_EXCLUDED(mutex_);
-  // `query` says whether debug files may be asked for, and afterwards whether they were.
+  // Says in `debug_devices` where the debug files are that it handed over, one for each.
   absl::StatusOr<InspectAnswer> Converse(InspectorProcess* process, const FileToInspect& file,
-                                         InspectQuery* query, uint64_t deadline_ns)
+                                         InspectQuery query, uint64_t deadline_ns,
+                                         std::vector<uint64_t>* debug_devices)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Slot& SlotFor(const FileToInspect& file) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Starts a child where there is none, not sooner after the last end than is decent.
   absl::Status Fill(Slot& slot, uint64_t deadline_ns) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  InspectorEnd TakeAway(Slot& slot, const absl::Status& failure, uint64_t device)
+  InspectorEnd TakeAway(Slot& slot, const absl::Status& failure, uint64_t device,
+                        const std::vector<uint64_t>& debug_devices = {})
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  [[nodiscard]] bool DebugFilesHang(uint64_t device) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ForgetReleased() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const InspectorOptions options_;

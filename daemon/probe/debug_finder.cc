@@ -48,10 +48,11 @@ std::string DirectoryOf(const DebuggedImage& image, const UniqueFd& root) {
   return path.substr(0, path.rfind('/') + 1);
 }
 
-// Who could write it could write the image as well, or is root.
-bool IsNoLessTrusted(const OpenedFile& debug, const DebuggedImage& image) {
-  const mode_t more = debug.mode & ~image.mode & (S_IWGRP | S_IWOTH);
-  return (debug.owner == 0 || debug.owner == image.owner) && more == 0;
+// Who could write it could write the image as well, or is root. Links may lead anywhere in the
+// root: what the kernel makes up, which opening and reading may change, has no size.
+bool MayBeDebugFile(const struct stat& debug, uid_t image_owner, mode_t image_mode) {
+  const mode_t more = debug.st_mode & ~image_mode & (S_IWGRP | S_IWOTH);
+  return (debug.st_uid == 0 || debug.st_uid == image_owner) && more == 0 && debug.st_size > 0;
 }
 
 }  // namespace
@@ -86,6 +87,9 @@ std::vector<DebugCandidate> DebugFinder::Find(const DebugReference& reference,
   if (!options_.debuginfod_cache.empty() && !id.empty()) {
     places.push_back({own_root_, absl::StrCat(options_.debuginfod_cache, "/", id, "/debuginfo")});
   }
+  const FileCheck accepts = [owner = image.owner, mode = image.mode](const struct stat& status) {
+    return MayBeDebugFile(status, owner, mode);
+  };
   struct stat self {};
   if (fstat(image.fd, &self) != 0) return {};
   std::vector<std::pair<uint64_t, uint64_t>> seen = {{self.st_dev, self.st_ino}};
@@ -93,14 +97,14 @@ std::vector<DebugCandidate> DebugFinder::Find(const DebugReference& reference,
   const uint64_t end_ns = BoottimeNs() + kPatienceNs;
   for (const Place& place : places) {
     if (found.size() >= kMaxDebugCandidates || BoottimeNs() > end_ns) break;
-    absl::StatusOr<OpenedFile> file =
-        opener_.Open(place.path, [place] { return OpenBelow(*place.root, place.path); });
+    absl::StatusOr<OpenedFile> file = opener_.Open(
+        place.path, [place, accepts] { return OpenBelow(*place.root, place.path, accepts); });
     if (absl::IsDeadlineExceeded(file.status()) || absl::IsResourceExhausted(file.status())) break;
-    if (!file.ok() || !IsNoLessTrusted(*file, image)) continue;
+    if (!file.ok()) continue;
     const std::pair<uint64_t, uint64_t> number = {file->stamp.device, file->stamp.inode};
     if (std::find(seen.begin(), seen.end(), number) != seen.end()) continue;
     seen.push_back(number);
-    found.push_back({std::move(file->fd), file->stamp.size_bytes});
+    found.push_back({std::move(file->fd), file->stamp.size_bytes, file->stamp.device});
   }
   return found;
 }

@@ -74,11 +74,15 @@ std::optional<FileId> IdAsMapped(int fd) {
 }
 
 // Looks at what an O_PATH descriptor names and, if it is a regular file, opens it for reading.
-absl::StatusOr<OpenedFile> Reopen(const UniqueFd& handle, const std::string& path) {
+absl::StatusOr<OpenedFile> Reopen(const UniqueFd& handle, const std::string& path,
+                                  const FileCheck& accepts = {}) {
   struct stat status {};
   if (fstat(handle.get(), &status) != 0) return ErrnoStatus(errno, path);
   if (!S_ISREG(status.st_mode)) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": not a regular file"));
+  }
+  if (accepts && !accepts(status)) {
+    return absl::PermissionDeniedError(absl::StrCat(path, ": not a file to be opened"));
   }
   OpenedFile file;
   // Not blocking: the owner of a file may hold a lease on it, for which an open would wait.
@@ -163,14 +167,15 @@ absl::StatusOr<UniqueFd> OpenRootOf(uint32_t pid) {
   return root;
 }
 
-absl::StatusOr<OpenedFile> OpenBelow(const UniqueFd& root, const std::string& path) {
+absl::StatusOr<OpenedFile> OpenBelow(const UniqueFd& root, const std::string& path,
+                                     const FileCheck& accepts) {
   open_how how{};
   how.flags = O_PATH | O_CLOEXEC;
   how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
   const UniqueFd handle(
       static_cast<int>(syscall(SYS_openat2, root.get(), path.c_str(), &how, sizeof(how))));
   if (!handle.valid()) return ErrnoStatus(errno, path);
-  return Reopen(handle, path);
+  return Reopen(handle, path, accepts);
 }
 
 absl::StatusOr<OpenedFile> OpenExecutableOf(uint32_t pid, const UniqueFd& root,

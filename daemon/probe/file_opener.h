@@ -8,7 +8,10 @@
 #ifndef STARTSCOPE_DAEMON_PROBE_FILE_OPENER_H_
 #define STARTSCOPE_DAEMON_PROBE_FILE_OPENER_H_
 
+#include <sys/stat.h>
+
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -51,8 +54,11 @@ std::string PathOf(int fd);
 // later.
 absl::StatusOr<UniqueFd> OpenRootOf(uint32_t pid);
 
-// Opens `path` below `root`, links included: nothing leads out of it.
-absl::StatusOr<OpenedFile> OpenBelow(const UniqueFd& root, const std::string& path);
+// Opens `path` below `root`, links included: nothing leads out of it. With `accepts`, only what that
+// says yes to before it is opened for reading, which some files answer to.
+using FileCheck = std::function<bool(const struct stat&)>;
+absl::StatusOr<OpenedFile> OpenBelow(const UniqueFd& root, const std::string& path,
+                                     const FileCheck& accepts = {});
 
 // What a file that is opened must be: `executed`, or mapped as `mapped`. Before 6.8 the kernel
 // tells of an executable on overlay by overlay's own numbers, and of its mappings by those of the

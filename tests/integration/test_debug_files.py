@@ -94,7 +94,7 @@ class DebugFiles(unittest.TestCase):
         cls.suite = suites[SUITE]
 
     def start(self, rpc, root, runs=3):
-        # Nothing is prepared, which would be with a look from outside the root: the first starts make the files known.
+        # Nothing is prepared, with a look from outside the root: the first starts make the files known.
         start_all(rpc, root, [PROGRAM], prepare=False)
         startups = start_all(rpc, root, [PROGRAM], runs=runs, prepare=False)[PROGRAM]
         for startup in startups:

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <list>
 #include <memory>
 #include <string>
 
@@ -57,13 +58,16 @@ class DebugFilesTest : public ::testing::Test {
   size_t CountFound(const DebugFinderOptions& options = {}) {
     return DebugFinder(options).Find(reference_, Image()).size();
   }
-  // What is said of the program with the file `debug` as its only candidate.
-  ImageFacts InspectWith(const std::string& debug) {
-    const std::vector<uint8_t> bytes = FileBytes(debug);
-    MemoryByteSource source(bytes);
+  // What is said of the program with these candidates.
+  ImageFacts InspectWith(const std::vector<std::string>& debug_files) {
+    std::list<std::vector<uint8_t>> contents;
+    std::list<MemoryByteSource> sources;
     InspectOptions options;
     options.path_label = "program";
-    options.debug_candidates = {&source};
+    for (const std::string& path : debug_files) {
+      sources.emplace_back(contents.emplace_back(FileBytes(path)));
+      options.debug_candidates.push_back(&sources.back());
+    }
     return InspectImage(image_.get(), options);
   }
 
@@ -153,6 +157,17 @@ TEST_F(DebugFilesTest, OnlyRegularFilesAreOpened) {
   EXPECT_EQ(CountFound(), 0u);
 }
 
+TEST_F(DebugFilesTest, WhatTheKernelMakesUpIsNotOpened) {
+  fs::create_directories(directory_ / "root/opt/bin");
+  fs::create_symlink("/proc/version", directory_ / "root/opt/bin" / kLinkName);
+  const DebuggedImage in_our_root =
+      ImageToDebug(image_, (directory_ / "root/opt/bin/program").string());
+  EXPECT_EQ(DebugFinder().Find(reference_, in_our_root).size(), 0u);
+  fs::remove(directory_ / "root/opt/bin" / kLinkName);
+  fs::create_symlink(TrueDebugFile(), directory_ / "root/opt/bin" / kLinkName);
+  EXPECT_EQ(DebugFinder().Find(reference_, in_our_root).size(), 1u);
+}
+
 TEST_F(DebugFilesTest, WhatOthersCanWriteIsNotTaken) {
   Copy(TrueDebugFile(), std::string("root/opt/bin/") + kLinkName);
   fs::permissions(directory_ / "root/opt/bin" / kLinkName, fs::perms::others_write,
@@ -170,13 +185,7 @@ TEST_F(DebugFilesTest, AFileThatIsThereTwiceIsTakenOnce) {
 
 TEST_F(DebugFilesTest, OfManyWithTheSameBuildIdEachIsRead) {
   // The image itself has the build-id too, and no symbols.
-  const std::vector<uint8_t> itself = FileBytes(Sample("debuglink_sha1"));
-  const std::vector<uint8_t> debug = FileBytes(TrueDebugFile());
-  MemoryByteSource first(itself);
-  MemoryByteSource second(debug);
-  InspectOptions options;
-  options.debug_candidates = {&first, &second};
-  const ImageFacts facts = InspectImage(image_.get(), options);
+  const ImageFacts facts = InspectWith({Sample("debuglink_sha1"), TrueDebugFile()});
   ASSERT_NE(Site(facts, MarkKind::kMain), nullptr);
   EXPECT_EQ(Site(facts, MarkKind::kMain)->rung, SiteRung::kDebugFile);
 }
@@ -204,11 +213,11 @@ std::string WithMovedFunctions(const std::string& path, const fs::path& copy, ui
 }
 
 TEST_F(DebugFilesTest, AddressesThatLieGiveNoSite) {
-  const ImageFacts with = InspectWith(TrueDebugFile());
+  const ImageFacts with = InspectWith({TrueDebugFile()});
   ASSERT_EQ(Site(with, MarkKind::kMain)->rung, SiteRung::kDebugFile);
   for (const uint64_t shift : {1u, 2u, 3u, 4u, 5u, 6u, 7u}) {
     const ImageFacts facts =
-        InspectWith(WithMovedFunctions(TrueDebugFile(), directory_ / "lies", shift));
+        InspectWith({WithMovedFunctions(TrueDebugFile(), directory_ / "lies", shift)});
     EXPECT_TRUE(facts.debug_file_used);
     for (const MarkSite& site : facts.sites) EXPECT_NE(site.rung, SiteRung::kDebugFile);
     // The next rung has it.
@@ -219,14 +228,8 @@ TEST_F(DebugFilesTest, AddressesThatLieGiveNoSite) {
 }
 
 TEST_F(DebugFilesTest, AFileThatLiesDoesNotHideTheOneThatDoesNot) {
-  const std::vector<uint8_t> lies =
-      FileBytes(WithMovedFunctions(TrueDebugFile(), directory_ / "lies", 1));
-  const std::vector<uint8_t> truth = FileBytes(TrueDebugFile());
-  MemoryByteSource first(lies);
-  MemoryByteSource second(truth);
-  InspectOptions options;
-  options.debug_candidates = {&first, &second};
-  const ImageFacts facts = InspectImage(image_.get(), options);
+  const std::string lies = WithMovedFunctions(TrueDebugFile(), directory_ / "lies", 1);
+  const ImageFacts facts = InspectWith({lies, TrueDebugFile()});
   ASSERT_NE(Site(facts, MarkKind::kMain), nullptr);
   EXPECT_EQ(Site(facts, MarkKind::kMain)->rung, SiteRung::kDebugFile);
 }
@@ -234,7 +237,7 @@ TEST_F(DebugFilesTest, AFileThatLiesDoesNotHideTheOneThatDoesNot) {
 TEST_F(DebugFilesTest, AddressesOutsideOfCodeGiveNoSite) {
   for (const uint64_t shift : {uint64_t{1} << 20, uint64_t{1} << 40, UINT64_MAX - 4096}) {
     const ImageFacts facts =
-        InspectWith(WithMovedFunctions(TrueDebugFile(), directory_ / "lies", shift));
+        InspectWith({WithMovedFunctions(TrueDebugFile(), directory_ / "lies", shift)});
     for (const MarkSite& site : facts.sites) EXPECT_NE(site.rung, SiteRung::kDebugFile);
   }
 }

@@ -118,7 +118,7 @@ TEST_F(InspectorTest, WhatEndsItOverADebugFileDoesNotHaveTheFileRefused) {
     EXPECT_EQ(kill(ChildOf(ChildOf(getpid())), SIGKILL), 0);
     ++handed;
     std::vector<DebugCandidate> candidates;
-    candidates.push_back({UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC)), 1});
+    candidates.push_back({UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC)), 1, 1});
     return candidates;
   };
   const Inspector::Result result = inspector_->Inspect(opened.file, {});
