@@ -47,6 +47,7 @@ int on_mark(struct pt_regs *regs) {
       const long length =
           bpf_probe_read_user_str(named->text, sizeof(named->text), (void *)regs->di);
       named->event.text_len = length > 0 ? length - 1 : 0;
+      named->event.header.size = sizeof(named->event) + named->event.text_len;
       submit_event(named, false);
     }
     return 0;

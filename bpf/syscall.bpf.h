@@ -108,6 +108,7 @@ int BPF_PROG(on_syscall_exit, struct pt_regs *regs, long result) {
       const char *path = (const char *)(which == 1 ? regs->di : regs->si);
       const long length = bpf_probe_read_user_str(record->path, sizeof(record->path), path);
       record->event.path_len = length > 0 ? length - 1 : 0;
+      record->event.header.size = sizeof(record->event) + record->event.path_len;
       submit_event(record, false);
     }
   } else {

@@ -8,7 +8,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstring>
 
 #include "daemon/base/clock.h"
 #include "daemon/base/errno_status.h"
@@ -69,6 +71,12 @@ void BpfEventSource::Wake() {
 
 int BpfEventSource::OnRingRecord(void* context, void* data, size_t size) {
   auto* self = static_cast<BpfEventSource*>(context);
+  // What was reserved and not used holds bytes of older records: they must not get into a recording.
+  ss_event_header header{};
+  if (size >= sizeof(header)) {
+    std::memcpy(&header, data, sizeof(header));
+    size = std::min<size_t>(size, header.size);
+  }
   (*self->sink_)({RecordOrigin::kRing, {static_cast<const uint8_t*>(data), size}});
   return 0;
 }
