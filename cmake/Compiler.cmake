@@ -18,14 +18,9 @@ add_compile_options(-fstack-protector-strong)
 add_link_options(-Wl,-z,relro,-z,now)
 
 # The libraries that we link are not instrumented; tests/sanitize.sh knows what follows from that.
-if(STARTSCOPE_SANITIZE STREQUAL "thread")
-  set(SANITIZERS -fsanitize=thread)
-elseif(STARTSCOPE_SANITIZE)
-  set(SANITIZERS -fsanitize=address,undefined)
-endif()
-if(SANITIZERS)
-  add_compile_options(${SANITIZERS} -fno-omit-frame-pointer -U_FORTIFY_SOURCE)
-  add_link_options(${SANITIZERS})
+if(STARTSCOPE_SANITIZE)
+  add_compile_options(-fsanitize=address,undefined -fno-omit-frame-pointer -U_FORTIFY_SOURCE)
+  add_link_options(-fsanitize=address,undefined)
 endif()
 
 # startscope_library(NAME SOURCES … LINK …): one stage, one static library, included from the root.
