@@ -28,6 +28,8 @@ constexpr int kBusyTickMs = 2;
 constexpr int kQuietTickMs = 20;
 constexpr int kUnwatchedTickMs = 1000;
 
+constexpr uint64_t kThrottledTellNs = 1'000'000'000;
+
 constexpr int kDepartureChecks = 20;
 constexpr absl::Duration kDepartureCheck = absl::Milliseconds(5);
 
@@ -87,7 +89,7 @@ ss_rule RuleOf(const WatchSpec& spec, const KernelFilter& filter) {
 absl::StatusOr<std::unique_ptr<Capture>> Capture::Start(const CaptureOptions& options,
                                                         Launcher* launcher,
                                                         StartupListener* listener) {
-  std::unique_ptr<Capture> self(new Capture(options));
+  std::unique_ptr<Capture> self(new Capture(options, listener));
   SS_ASSIGN_OR_RETURN(self->inspector_, Inspector::Start(options.inspector, launcher));
   if (options.bpf.argument_bytes != 0) {
     SS_ASSIGN_OR_RETURN(self->redactor_, ArgumentRedactor::Create(options.redact));
@@ -176,6 +178,19 @@ void Capture::OnRecord(const RawRecord& given) {
   pipeline_->OnRecord(record);
 }
 
+void Capture::TellThrottled() {
+  const uint64_t now_ns = BoottimeNs();
+  if (now_ns - throttled_looked_ns_ < kThrottledTellNs) return;
+  throttled_looked_ns_ = now_ns;
+  const uint64_t total = object_->ReadStats().throttled;
+  if (total == throttled_.told()) return;
+  for (const ThrottleLedger::News& news :
+       throttled_.Update(now_ns, total, object_->ReadThrottled())) {
+    listener_->OnThrottled({news.watch_mask, news.cgroup_id, news.uid, news.count, news.total,
+                            news.since_ns});
+  }
+}
+
 void Capture::CoreLoop() {
   const RecordSink sink = [this](const RawRecord& record) { OnRecord(record); };
   bool was_busy = false;
@@ -195,6 +210,7 @@ void Capture::CoreLoop() {
     mapping_records_ = pipeline_->received().mappings;
     mapping_records_lost_ = pipeline_->received().mappings_lost;
     bad_records_ = pipeline_->decoder().bad_total();
+    TellThrottled();
   }
   RunCommands();
 }
@@ -428,17 +444,28 @@ DaemonStatus Capture::Status() {
     status.probes.push_back(std::move(to));
   }
   const ss_stats stats = object_->ReadStats();
-  DaemonStatus::Loss ring{LossStage::kKernelRing, 0, 0, "--ring-bytes"};
+  using Loss = DaemonStatus::Loss;
+  Loss ring{LossStage::kKernelRing, 0, 0, "--ring-bytes", "records the kernel's ring had no room for",
+            false};
   for (size_t i = 0; i < std::size(stats.produced); ++i) {
     ring.produced += stats.produced[i] + stats.dropped[i];
     ring.lost += stats.dropped[i];
   }
   status.losses.push_back(ring);
   status.losses.push_back({LossStage::kMappingRing, mapping_records_ + mapping_records_lost_,
-                           mapping_records_lost_, "--mapping-ring-pages"});
-  status.losses.push_back({LossStage::kDecode, records_, bad_records_, ""});
+                           mapping_records_lost_, "--mapping-ring-pages",
+                           "mapping records the kernel had no room for", false});
   status.losses.push_back(
-      {LossStage::kModel, startups_seen_, startups_refused_, "--max-open-startups"});
+      {LossStage::kDecode, records_, bad_records_, "", "records that could not be decoded", false});
+  status.losses.push_back({LossStage::kModel, startups_seen_, startups_refused_,
+                           "--max-open-startups", "startups beyond those followed at once", false});
+  status.losses.push_back({LossStage::kThrottled, startups_seen_ + stats.throttled, stats.throttled,
+                           "--cgroup-rate", "startups of control groups that began too many",
+                           false});
+  status.losses.push_back({LossStage::kKernelState, 0, stats.no_task_storage, "",
+                           "tasks the kernel had no storage for", false});
+  status.losses.push_back({LossStage::kKernelState, 0, stats.faults_unpaired, "",
+                           "page faults whose beginning was not seen", false});
   for (const ImageRegistry::KnownImage& image : images_->Known()) {
     status.images.push_back({image.facts, image.attached_marks, image.error});
   }

@@ -59,7 +59,8 @@ class Capture : public WatchController, public ImageProber {
   bool CoreAnswers();
 
  private:
-  explicit Capture(const CaptureOptions& options) : options_(options) {}
+  Capture(const CaptureOptions& options, StartupListener* listener)
+      : options_(options), listener_(listener) {}
 
   // ImageProber, on the core thread.
   void RequestImage(const ProbeRequest& request) override;
@@ -72,6 +73,8 @@ class Capture : public WatchController, public ImageProber {
   void RunOnCore(const std::function<void()>& command);
   void RunCommands();
   void OnRecord(const RawRecord& given);
+  // At most once a second: of control groups that begin more startups than they may.
+  void TellThrottled();
 
   // The slots of one watch: shared where another has the same rule already, which `fresh` are not.
   struct TakenSlots {
@@ -90,6 +93,7 @@ class Capture : public WatchController, public ImageProber {
   void Release(const std::vector<int>& slots) ABSL_EXCLUSIVE_LOCKS_REQUIRED(arm_mutex_);
 
   const CaptureOptions options_;
+  StartupListener* const listener_;
   const CgroupResolver cgroups_;
   KernelFeatures features_;
   std::unique_ptr<BpfObject> object_;
@@ -100,6 +104,9 @@ class Capture : public WatchController, public ImageProber {
   std::unique_ptr<ArgumentRedactor> redactor_;  // where arguments are collected
   std::unique_ptr<RecordingWriter> recording_;
   std::unique_ptr<Pipeline> pipeline_;
+  // Of the core thread.
+  ThrottleLedger throttled_;
+  uint64_t throttled_looked_ns_ = 0;
 
   absl::Mutex arm_mutex_;
   struct Slot {

@@ -149,6 +149,11 @@ int main(int argc, char** argv) {
   app.add_option("--max-open-startups", options.capture.model.max_open_startups,
                  "Startups followed at once")
       ->capture_default_str();
+  app.add_option("--cgroup-rate", options.capture.bpf.cgroup_rate,
+                 "Startups that one control group may begin in a second, and at once; what is beyond "
+                 "is counted and told, not followed. 0: no limit")
+      ->check(CLI::Range(0, 1'000'000))
+      ->capture_default_str();
   app.add_option("--queue-startups", options.hub.queue_items,
                  "Startups waiting for one subscriber before further ones are dropped")
       ->capture_default_str();

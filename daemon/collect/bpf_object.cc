@@ -280,7 +280,7 @@ ss_stats BpfObject::ReadStats() const {
   return sum;
 }
 
-std::vector<BpfObject::ThrottledCgroup> BpfObject::ReadThrottled() const {
+std::vector<ThrottledCgroup> BpfObject::ReadThrottled() const {
   const int map = bpf_map__fd(skeleton_->maps.cgroup_budgets);
   std::map<uint64_t, ss_cgroup_budget> found;
   uint64_t key = 0;

@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "bpf/event.h"
 #include "daemon/collect/kernel_features.h"
+#include "daemon/collect/throttle_ledger.h"
 #include "daemon/elf/image_facts.h"
 
 struct startscope_bpf;
@@ -76,10 +77,6 @@ class BpfObject {
   // Sums of all CPUs.
   [[nodiscard]] ss_stats ReadStats() const;
   // Control groups some of whose startups were not followed for want of budget.
-  struct ThrottledCgroup {
-    uint64_t cgroup_id = 0;
-    ss_cgroup_budget budget{};
-  };
   [[nodiscard]] std::vector<ThrottledCgroup> ReadThrottled() const;
 
  private:

@@ -7,6 +7,13 @@
 #include <utility>
 
 namespace startscope {
+namespace {
+
+size_t TimelineEntries(const Startup& startup) {
+  return startup.timeline ? startup.timeline->entries.size() : 0;
+}
+
+}  // namespace
 
 std::optional<HubItem> Subscriber::Pop(absl::Duration timeout) {
   absl::MutexLock lock(&mutex_);
@@ -19,6 +26,7 @@ std::optional<HubItem> Subscriber::Pop(absl::Duration timeout) {
   if (items_.empty()) return std::nullopt;
   HubItem item = std::move(items_.front());
   items_.pop_front();
+  if (const auto* finished = std::get_if<FinishedItem>(&item)) popped_ = finished->serial;
   return item;
 }
 
@@ -38,12 +46,45 @@ uint64_t Subscriber::dropped() const {
   return found == lost_total_.end() ? 0 : found->second;
 }
 
+uint64_t Subscriber::skipped() const {
+  absl::MutexLock lock(&mutex_);
+  return skipped_;
+}
+
+uint64_t Subscriber::position() const {
+  absl::MutexLock lock(&mutex_);
+  return items_.empty() ? std::max(popped_, seen_) : popped_;
+}
+
+void Subscriber::Saw(uint64_t serial) {
+  absl::MutexLock lock(&mutex_);
+  seen_ = std::max(seen_, serial);
+}
+
+void Subscriber::Park() {
+  absl::MutexLock lock(&mutex_);
+  closed_ = true;
+  items_ = {};
+  // What had no room in the queue may still be in the ring.
+  losses_.erase(LossStage::kSubscriber);
+}
+
+void Subscriber::Inherit(const Subscriber& parked) {
+  absl::MutexLock theirs(&parked.mutex_);
+  absl::MutexLock lock(&mutex_);
+  losses_ = parked.losses_;
+  for (const auto& [stage, count] : parked.lost_total_) {
+    if (stage != LossStage::kSubscriber) lost_total_[stage] = count;
+  }
+}
+
 void Subscriber::Push(HubItem item) {
   absl::MutexLock lock(&mutex_);
   if (closed_) return;
   if (items_.size() >= capacity_) {
     // Only startups count: progress messages are a courtesy that a full queue does without.
     if (!std::holds_alternative<FinishedItem>(item) && !std::holds_alternative<LoaderItem>(item)) {
+      ++skipped_;
       return;
     }
     ++losses_[LossStage::kSubscriber];
@@ -65,15 +106,64 @@ void Subscriber::Close() {
 }
 
 std::shared_ptr<Subscriber> Hub::Subscribe(WatchMask mask, StartupFilter filter, bool progress) {
-  auto subscriber =
-      std::make_shared<Subscriber>(std::move(filter), progress, options_.queue_items);
-  absl::MutexLock lock(&mutex_);
-  if (closed_) {
-    subscriber->Close();
-  } else {
-    entries_.push_back({mask, subscriber});
+  return Subscribe(mask, std::move(filter), progress, {}).subscriber;
+}
+
+Subscription Hub::Subscribe(WatchMask mask, StartupFilter filter, bool progress,
+                            const ReplayTerms& terms) {
+  Subscription made;
+  made.subscriber = std::make_shared<Subscriber>(std::move(filter), progress, options_.queue_items);
+  const uint64_t after = terms.after.value_or(0);
+  std::vector<Kept> past;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (closed_) {
+      made.subscriber->Close();
+      return made;
+    }
+    made.subscriber->Saw(next_serial_ - 1);
+    if (terms.after || terms.recent != 0) {
+      for (const Kept& kept : kept_) {
+        if (kept.serial > after) past.push_back(kept);
+      }
+      if (!kept_.empty()) {
+        const Startup& oldest = *kept_.front().startup;
+        made.past.oldest_end_boottime_ns = oldest.begin_boottime_ns + oldest.total_ns;
+      }
+    }
+    const uint64_t oldest = OldestSerial();
+    if (terms.after && oldest > after + 1) made.past.gone = oldest - after - 1;
+    const auto parked = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) {
+      return terms.parked != nullptr && entry.subscriber == terms.parked;
+    });
+    if (parked != entries_.end()) {
+      if (parked->oldest_when_parked <= after + 1 && parked->gone.size() < kGoneRemembered) {
+        made.past.gone_matching =
+            std::count_if(parked->gone.begin(), parked->gone.end(),
+                          [&](uint64_t serial) { return serial > after; });
+      }
+      made.subscriber->Inherit(*parked->subscriber);
+      dropped_by_gone_ += parked->subscriber->dropped();
+      skipped_by_gone_ += parked->subscriber->skipped();
+      entries_.erase(parked);
+    }
+    entries_.push_back({mask, made.subscriber, false, 0, {}});
   }
-  return subscriber;
+  const auto wanted = [&](const Kept& kept) {
+    if (terms.parked != nullptr) {
+      if ((kept.watches & mask) == 0) return false;
+    } else if (terms.until_exit ? kept.goes_on : kept.reached_serial != 0) {
+      return false;  // it is, or was, there under its other end
+    }
+    return made.subscriber->filter_.Matches(*kept.startup, *cgroups_);
+  };
+  std::vector<FinishedItem>& items = made.past.items;
+  for (auto kept = past.rbegin(); kept != past.rend(); ++kept) {
+    if (!terms.after && items.size() == terms.recent) break;
+    if (wanted(*kept)) items.push_back({std::move(kept->startup), kept->serial});
+  }
+  std::reverse(items.begin(), items.end());
+  return made;
 }
 
 void Hub::Unsubscribe(const std::shared_ptr<Subscriber>& subscriber) {
@@ -83,7 +173,18 @@ void Hub::Unsubscribe(const std::shared_ptr<Subscriber>& subscriber) {
   });
   if (gone == entries_.end()) return;
   dropped_by_gone_ += subscriber->dropped();
+  skipped_by_gone_ += subscriber->skipped();
   entries_.erase(gone, entries_.end());
+}
+
+void Hub::Park(const std::shared_ptr<Subscriber>& subscriber) {
+  absl::MutexLock lock(&mutex_);
+  for (Entry& entry : entries_) {
+    if (entry.subscriber != subscriber) continue;
+    entry.parked = true;
+    entry.oldest_when_parked = OldestSerial();
+  }
+  subscriber->Park();
 }
 
 void Hub::Close() {
@@ -104,6 +205,7 @@ std::vector<std::shared_ptr<const Startup>> Hub::List(const StartupFilter& filte
   *next_before = 0;
   uint64_t last = 0;
   for (const Kept& one : kept) {
+    if (one.goes_on) continue;
     if (before != 0 && one.serial >= before) continue;
     if (!filter.Matches(*one.startup, *cgroups_)) continue;
     if (found.size() == limit) {
@@ -119,19 +221,20 @@ std::vector<std::shared_ptr<const Startup>> Hub::List(const StartupFilter& filte
 std::shared_ptr<const Startup> Hub::Get(const std::string& startup_id) const {
   absl::MutexLock lock(&mutex_);
   for (auto it = kept_.rbegin(); it != kept_.rend(); ++it) {
-    if (it->startup->startup_id == startup_id) return it->startup;
+    if (!it->goes_on && it->startup->startup_id == startup_id) return it->startup;
   }
   return nullptr;
 }
 
 size_t Hub::subscribers() const {
   absl::MutexLock lock(&mutex_);
-  return entries_.size();
+  return std::count_if(entries_.begin(), entries_.end(),
+                       [](const Entry& entry) { return !entry.parked; });
 }
 
 size_t Hub::kept() const {
   absl::MutexLock lock(&mutex_);
-  return kept_.size();
+  return kept_.size() - kept_going_on_;
 }
 
 uint64_t Hub::dropped() const {
@@ -141,13 +244,30 @@ uint64_t Hub::dropped() const {
   return total;
 }
 
+uint64_t Hub::skipped() const {
+  absl::MutexLock lock(&mutex_);
+  uint64_t total = skipped_by_gone_;
+  for (const Entry& entry : entries_) total += entry.subscriber->skipped();
+  return total;
+}
+
+uint64_t Hub::evicted() const {
+  absl::MutexLock lock(&mutex_);
+  return evicted_;
+}
+
+uint64_t Hub::last_serial() const {
+  absl::MutexLock lock(&mutex_);
+  return next_serial_ - 1;
+}
+
 void Hub::Deliver(WatchMask watches, const Startup& startup, bool progress_only,
                   const HubItem& item) {
   std::vector<std::shared_ptr<Subscriber>> targets;
   {
     absl::MutexLock lock(&mutex_);
     for (const Entry& entry : entries_) {
-      if ((entry.mask & watches) == 0) continue;
+      if (entry.parked || (entry.mask & watches) == 0) continue;
       if (progress_only && !entry.subscriber->progress_) continue;
       targets.push_back(entry.subscriber);
     }
@@ -166,26 +286,55 @@ void Hub::OnPhaseFinished(WatchMask watches, const Startup& startup, const Phase
   Deliver(watches, startup, /*progress_only=*/true, PhaseItem{startup.startup_id, slice});
 }
 
-void Hub::OnReached(WatchMask watches, MilestoneKind milestone,
+void Hub::OnReached(WatchMask watches, MilestoneKind /*milestone*/,
                     std::shared_ptr<const Startup> startup) {
-  Deliver(watches, *startup, /*progress_only=*/false, FinishedItem{startup});
+  Publish(watches, /*goes_on=*/true, std::move(startup));
 }
 
 void Hub::OnFinished(WatchMask watches, std::shared_ptr<const Startup> startup) {
-  Deliver(watches, *startup, /*progress_only=*/false, FinishedItem{startup});
-  absl::MutexLock lock(&mutex_);
-  const auto entries = [](const Startup& one) {
-    return one.timeline ? one.timeline->entries.size() : 0;
-  };
-  kept_entries_ += entries(*startup);
-  kept_.push_back({next_serial_++, std::move(startup)});
-  if (kept_.size() > options_.kept_startups) {
-    kept_entries_ -= entries(*kept_.front().startup);
-    kept_.pop_front();
+  Publish(watches, /*goes_on=*/false, std::move(startup));
+}
+
+void Hub::Publish(WatchMask watches, bool goes_on, std::shared_ptr<const Startup> startup) {
+  std::vector<std::shared_ptr<Subscriber>> subscribers;
+  size_t targets = 0;
+  uint64_t serial = 0;
+  {
+    absl::MutexLock lock(&mutex_);
+    serial = next_serial_++;
+    for (const Entry& entry : entries_) {
+      if (entry.parked) continue;
+      subscribers.push_back(entry.subscriber);
+      if ((entry.mask & watches) == 0) continue;
+      std::swap(subscribers[targets++], subscribers.back());
+    }
+    Kept kept{serial, watches, goes_on, 0, startup};
+    if (goes_on) {
+      reached_[startup->startup_id] = serial;
+    } else if (const auto reached = reached_.find(startup->startup_id);
+               reached != reached_.end()) {
+      kept.reached_serial = reached->second;
+      reached_.erase(reached);
+    }
+    Keep(std::move(kept));
   }
+  for (size_t i = 0; i < subscribers.size(); ++i) {
+    Subscriber& subscriber = *subscribers[i];
+    if (i < targets && subscriber.filter_.Matches(*startup, *cgroups_)) {
+      subscriber.Push(FinishedItem{startup, serial});
+    }
+    subscriber.Saw(serial);
+  }
+}
+
+void Hub::Keep(Kept kept) {
+  kept_entries_ += TimelineEntries(*kept.startup);
+  if (kept.goes_on) ++kept_going_on_;
+  kept_.push_back(std::move(kept));
+  if (kept_.size() > options_.kept_startups) Evict();
   for (auto it = kept_.begin(); kept_entries_ > options_.kept_timeline_entries && it != kept_.end();
        ++it) {
-    const size_t count = entries(*it->startup);
+    const size_t count = TimelineEntries(*it->startup);
     if (count == 0) continue;
     auto without = std::make_shared<Startup>(*it->startup);
     without->timeline->omitted += count;
@@ -193,6 +342,20 @@ void Hub::OnFinished(WatchMask watches, std::shared_ptr<const Startup> startup) 
     it->startup = std::move(without);
     kept_entries_ -= count;
   }
+}
+
+void Hub::Evict() {
+  const Kept& oldest = kept_.front();
+  for (Entry& entry : entries_) {
+    if (!entry.parked || (entry.mask & oldest.watches) == 0) continue;
+    if (entry.gone.size() >= kGoneRemembered) continue;
+    if (!entry.subscriber->filter_.Matches(*oldest.startup, *cgroups_)) continue;
+    entry.gone.push_back(oldest.serial);
+  }
+  kept_entries_ -= TimelineEntries(*oldest.startup);
+  if (oldest.goes_on) --kept_going_on_;
+  ++evicted_;
+  kept_.pop_front();
 }
 
 void Hub::OnLoaderActivity(WatchMask watches, const LoaderActivity& activity) {
@@ -218,6 +381,19 @@ void Hub::OnLost(LossStage stage, uint64_t count) {
     for (const Entry& entry : entries_) targets.push_back(entry.subscriber);
   }
   for (const auto& target : targets) target->Lose(stage, count);
+}
+
+void Hub::OnThrottled(const ThrottledGroup& group) {
+  std::vector<std::shared_ptr<Subscriber>> targets;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const Entry& entry : entries_) {
+      if (!entry.parked && (entry.mask & group.watches) != 0) targets.push_back(entry.subscriber);
+    }
+  }
+  for (const auto& target : targets) {
+    if (target->filter_.MaySeeUser(group.uid)) target->Push(ThrottledItem{group});
+  }
 }
 
 }  // namespace startscope

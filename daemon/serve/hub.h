@@ -30,6 +30,9 @@ struct HubOptions {
   size_t kept_timeline_entries = 262144;
 };
 
+// Startups that left the ring while a parked watch wanted them; beyond this only that they are many.
+inline constexpr size_t kGoneRemembered = 65536;
+
 // What a subscriber takes from its queue.
 struct StartedItem {
   std::shared_ptr<const Startup> startup;
@@ -40,6 +43,7 @@ struct PhaseItem {
 };
 struct FinishedItem {
   std::shared_ptr<const Startup> startup;
+  uint64_t serial = 0;  // its place in the ring
 };
 struct LoaderItem {
   std::shared_ptr<const LoaderActivity> activity;
@@ -52,8 +56,11 @@ struct LostItem {
 struct StuckItem {
   std::shared_ptr<const StuckStartup> stuck;
 };
-using HubItem =
-    std::variant<StartedItem, PhaseItem, FinishedItem, LostItem, LoaderItem, StuckItem>;
+struct ThrottledItem {
+  ThrottledGroup group;
+};
+using HubItem = std::variant<StartedItem, PhaseItem, FinishedItem, LostItem, LoaderItem, StuckItem,
+                             ThrottledItem>;
 
 // One watcher's bounded queue. Filled by the core thread through the hub, emptied by one gRPC thread.
 // Every startup that matched is either popped or counted in a LostItem: sent + dropped = produced.
@@ -68,10 +75,18 @@ class Subscriber {
   // The next Pop() gives an item at once.
   [[nodiscard]] bool has_more() const;
   [[nodiscard]] uint64_t dropped() const;
+  // Progress, stuck and throttling messages for which the queue had no room.
+  [[nodiscard]] uint64_t skipped() const;
+  // Everything up to this serial has been popped, was not this subscriber's, or was told as lost.
+  [[nodiscard]] uint64_t position() const;
 
  private:
   friend class Hub;
   void Push(HubItem item);
+  void Saw(uint64_t serial);
+  void Park();
+  // Goes on where a parked one stopped: what was lost since is still to be told.
+  void Inherit(const Subscriber& parked);
   void Lose(LossStage stage, uint64_t count);
   void Close();
   bool HasNews() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -86,7 +101,35 @@ class Subscriber {
   // Not yet told, by stage, and told in all.
   absl::flat_hash_map<LossStage, uint64_t> losses_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<LossStage, uint64_t> lost_total_ ABSL_GUARDED_BY(mutex_);
+  uint64_t skipped_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t popped_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t seen_ ABSL_GUARDED_BY(mutex_) = 0;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+// What a subscriber wants of the past.
+struct ReplayTerms {
+  // Everything that was finished after this serial; unset: the `recent` newest that match.
+  std::optional<uint64_t> after = std::nullopt;
+  size_t recent = 0;
+  // The watch ends startups at exit, not at main.
+  bool until_exit = false;
+  // Whose place this one takes: only what that one would have been given is replayed. nullptr: all
+  // that the filter lets pass.
+  std::shared_ptr<Subscriber> parked = nullptr;
+};
+struct Past {
+  std::vector<FinishedItem> items;  // oldest first
+  // Finished after `after`, and no longer in the ring.
+  uint64_t gone = 0;
+  // Of these, the ones the parked subscriber would have been given.
+  std::optional<uint64_t> gone_matching;
+  // When the oldest one in the ring ended; 0: it is empty.
+  uint64_t oldest_end_boottime_ns = 0;
+};
+struct Subscription {
+  std::shared_ptr<Subscriber> subscriber;
+  Past past;
 };
 
 // Where the model's results meet their subscribers, and where recent ones are kept. The core thread
@@ -97,7 +140,13 @@ class Hub : public StartupListener {
       : options_(options), cgroups_(cgroups) {}
 
   std::shared_ptr<Subscriber> Subscribe(WatchMask mask, StartupFilter filter, bool progress);
+  // Also gives what was finished before the first startup that the subscriber will pop: none is in
+  // both, and none in neither.
+  Subscription Subscribe(WatchMask mask, StartupFilter filter, bool progress,
+                         const ReplayTerms& terms);
   void Unsubscribe(const std::shared_ptr<Subscriber>& subscriber);
+  // It takes nothing any more, and another may take its place later.
+  void Park(const std::shared_ptr<Subscriber>& subscriber);
   // Ends every stream; nobody can subscribe any more.
   void Close();
 
@@ -110,6 +159,12 @@ class Hub : public StartupListener {
   [[nodiscard]] size_t kept() const;
   // Startups dropped at subscribers' queues, in all.
   [[nodiscard]] uint64_t dropped() const;
+  // Other messages for which there was no room there.
+  [[nodiscard]] uint64_t skipped() const;
+  // Startups that left the ring for newer ones.
+  [[nodiscard]] uint64_t evicted() const;
+  // Of the startup finished last; 0: none was.
+  [[nodiscard]] uint64_t last_serial() const;
 
   void OnStarted(WatchMask watches, const Startup& startup) override;
   void OnPhaseFinished(WatchMask watches, const Startup& startup,
@@ -120,16 +175,34 @@ class Hub : public StartupListener {
   void OnLoaderActivity(WatchMask watches, const LoaderActivity& activity) override;
   void OnStuck(WatchMask watches, const StuckStartup& stuck) override;
   void OnLost(LossStage stage, uint64_t count) override;
+  void OnThrottled(const ThrottledGroup& group) override;
 
  private:
   struct Entry {
     WatchMask mask = 0;
     std::shared_ptr<Subscriber> subscriber;
+    bool parked = false;
+    // Of a parked one: what the ring held at that time, and what it wanted that left the ring since.
+    uint64_t oldest_when_parked = 0;
+    std::vector<uint64_t> gone;
   };
+  // One breakdown that was given to subscribers.
   struct Kept {
     uint64_t serial = 0;
+    WatchMask watches = 0;  // whose it was
+    // It ended at main for these watches and goes on for others.
+    bool goes_on = false;
+    // The serial under which it was given when it reached main; 0: it was not.
+    uint64_t reached_serial = 0;
     std::shared_ptr<const Startup> startup;
   };
+  // Keeps it and gives it to those that want it, in one step as far as Subscribe() can see.
+  void Publish(WatchMask watches, bool goes_on, std::shared_ptr<const Startup> startup);
+  void Keep(Kept kept) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Evict() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  [[nodiscard]] uint64_t OldestSerial() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return kept_.empty() ? next_serial_ : kept_.front().serial;
+  }
   void Deliver(WatchMask watches, const Startup& startup, bool progress_only, const HubItem& item);
 
   const HubOptions options_;
@@ -139,7 +212,12 @@ class Hub : public StartupListener {
   std::deque<Kept> kept_ ABSL_GUARDED_BY(mutex_);  // oldest first
   uint64_t next_serial_ ABSL_GUARDED_BY(mutex_) = 1;
   size_t kept_entries_ ABSL_GUARDED_BY(mutex_) = 0;
+  size_t kept_going_on_ ABSL_GUARDED_BY(mutex_) = 0;
+  // Those that reached main and go on, with the serial of that: as many as the model has open.
+  absl::flat_hash_map<std::string, uint64_t> reached_ ABSL_GUARDED_BY(mutex_);
+  uint64_t evicted_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t dropped_by_gone_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t skipped_by_gone_ ABSL_GUARDED_BY(mutex_) = 0;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

@@ -26,6 +26,11 @@ class StartupFilter {
 
   [[nodiscard]] bool Matches(const Startup& startup, const CgroupResolver& cgroups) const;
 
+  // Whether the caller may know of what this user runs.
+  [[nodiscard]] bool MaySeeUser(uint32_t uid) const {
+    return peer_.privileged || (!peer_.remote && peer_.uid == uid);
+  }
+
   // A superset of what this filter lets pass, for the kernel; empty: everything.
   [[nodiscard]] std::vector<KernelFilter> ForKernel(const CgroupResolver& cgroups) const;
 

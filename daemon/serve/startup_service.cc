@@ -18,6 +18,7 @@
 namespace startscope {
 namespace {
 
+constexpr int64_t kMaxKeepArmedSeconds = 60;
 constexpr int kDefaultPage = 50;
 constexpr int kMaxPage = 500;
 // How often a stream looks whether its client has gone.
@@ -26,6 +27,41 @@ constexpr absl::Duration kCancelCheck = absl::Milliseconds(10);
 grpc::Status ToGrpc(const absl::Status& status) {
   return {static_cast<grpc::StatusCode>(static_cast<int>(status.code())),
           std::string(status.message())};
+}
+
+void SetTime(uint64_t realtime_ns, google::protobuf::Timestamp* to) {
+  to->set_seconds(static_cast<int64_t>(realtime_ns / 1'000'000'000));
+  to->set_nanos(static_cast<int32_t>(realtime_ns % 1'000'000'000));
+}
+
+// What a stream asks for, less where it begins: two that agree in it may be one watch.
+std::string WithoutPosition(v1::WatchStartupsRequest request) {
+  request.clear_resume_token();
+  request.clear_replay_recent();
+  request.clear_keep_armed();
+  return request.SerializeAsString();
+}
+
+absl::Status CheckReplay(const v1::WatchStartupsRequest& request) {
+  if (request.replay_recent() != 0 && !request.resume_token().empty()) {
+    return absl::InvalidArgumentError("replay_recent, resume_token: only one of them");
+  }
+  if (request.replay_recent() != 0 && request.descendants_of_caller()) {
+    return absl::InvalidArgumentError(
+        "replay_recent: not with descendants_of_caller, which the ring does not know");
+  }
+  if (!request.resume_token().empty() && !ResumeToken::Parse(request.resume_token())) {
+    return absl::InvalidArgumentError("resume_token: not one that a daemon gave");
+  }
+  if (request.has_keep_armed()) {
+    const google::protobuf::Duration& duration = request.keep_armed();
+    if (duration.seconds() < 0 || duration.seconds() > kMaxKeepArmedSeconds ||
+        duration.nanos() < 0 || duration.nanos() >= 1'000'000'000) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("keep_armed: must be 0 to ", kMaxKeepArmedSeconds, " seconds"));
+    }
+  }
+  return absl::OkStatus();
 }
 
 void FillPrivileges(const PrivilegeReport& from, v1::PrivilegeStatus* to) {
@@ -44,8 +80,13 @@ class StartupServiceImpl::Stream {
  public:
   Stream(grpc::ServerWriter<v1::WatchStartupsResponse>* writer, grpc_call* call,
          WriteWatchdog* watchdog, const WatchSpec& spec, const v1::WatchStartupsRequest& request,
-         const CgroupResolver* cgroups)
-      : writer_(writer), call_(call), watchdog_(watchdog), caller_(spec.peer) {
+         const CgroupResolver* cgroups, ResumeToken token)
+      : writer_(writer),
+        call_(call),
+        watchdog_(watchdog),
+        caller_(spec.peer),
+        token_(std::move(token)),
+        moved_(true) {
     context_.cgroups = cgroups;
     view_.level = spec.level;
     view_.link_facts = request.link_facts() || spec.level >= Level::kFunctions;
@@ -67,6 +108,26 @@ class StartupServiceImpl::Stream {
     return Send(&response);
   }
 
+  bool SendGap(const v1::ResumeGap& gap) {
+    v1::WatchStartupsResponse response;
+    *response.mutable_resume_gap() = gap;
+    return Send(&response);
+  }
+
+  bool SendReplayed(const FinishedItem& item) {
+    replaying_ = true;
+    const bool sent = SendItem(item, dropped_, true);
+    replaying_ = false;
+    return sent;
+  }
+
+  // Everything up to this place in the ring has been dealt with.
+  void MoveTo(uint64_t serial) {
+    if (serial <= token_.serial) return;
+    token_.serial = serial;
+    moved_ = true;
+  }
+
   // `more`: another item will be sent right after this one, so that they may share a write.
   bool SendItem(const HubItem& item, uint64_t dropped, bool more) {
     context_.realtime_minus_boottime_ns = RealtimeMinusBoottimeNs();
@@ -74,6 +135,8 @@ class StartupServiceImpl::Stream {
     if (const auto* finished = std::get_if<FinishedItem>(&item)) {
       if (view_.timeline_apart && !SendTimeline(*finished->startup)) return false;
       ToProto(*finished->startup, view_, context_, response.mutable_startup_finished());
+      response.set_replayed(replaying_);
+      MoveTo(finished->serial);
       ++delivered_;
     } else if (const auto* started = std::get_if<StartedItem>(&item)) {
       v1::Startup whole;
@@ -96,6 +159,8 @@ class StartupServiceImpl::Stream {
       StuckStartup now = *stuck->stuck;
       DescribeProcessNow(caller_, !more, &now);
       ToProto(now, context_, response.mutable_startup_stuck());
+    } else if (const auto* throttled = std::get_if<ThrottledItem>(&item)) {
+      ToProto(throttled->group, context_, response.mutable_throttled());
     }
     dropped_ = dropped;
     return Send(&response, more);
@@ -129,6 +194,11 @@ class StartupServiceImpl::Stream {
 
   bool Send(v1::WatchStartupsResponse* response, bool more = false) {
     response->set_sequence(++sequence_);
+    if (moved_) {
+      token_.realtime_ms = absl::ToUnixMillis(absl::Now());
+      response->set_resume_token(token_.Format());
+      moved_ = false;
+    }
     grpc::WriteOptions options;
     if (more) options.set_buffer_hint();
     const WriteWatchdog::Write write(watchdog_, call_);
@@ -144,6 +214,9 @@ class StartupServiceImpl::Stream {
   uint64_t sequence_ = 0;
   uint64_t delivered_ = 0;
   uint64_t dropped_ = 0;
+  ResumeToken token_;
+  bool moved_;
+  bool replaying_ = false;
 };
 
 StartupServiceImpl::StartupServiceImpl(const ServiceOptions& options, Hub* hub,
@@ -155,7 +228,8 @@ StartupServiceImpl::StartupServiceImpl(const ServiceOptions& options, Hub* hub,
       peers_(peers),
       cgroups_(cgroups),
       started_boottime_ns_(BoottimeNs()),
-      watchdog_(options.write_timeout) {}
+      watchdog_(options.write_timeout),
+      held_([this](const HeldWatch& watch) { Release(watch); }) {}
 
 absl::StatusOr<PeerIdentity> StartupServiceImpl::PeerOf(const grpc::ServerContext& context) const {
   const std::shared_ptr<const grpc::AuthContext> certificate = context.auth_context();
@@ -200,18 +274,103 @@ void StartupServiceImpl::LeavePlace(const PeerIdentity& peer) {
   if (--of_user->second == 0) places_by_user_.erase(of_user);
 }
 
-// A place among the watches at once, given back at the end of the call.
-class StartupServiceImpl::Place {
- public:
-  Place(StartupServiceImpl* service, const PeerIdentity& peer) : service_(service), peer_(peer) {}
-  ~Place() { service_->LeavePlace(peer_); }
-  Place(const Place&) = delete;
-  Place& operator=(const Place&) = delete;
+void StartupServiceImpl::Release(const HeldWatch& watch) {
+  hub_->Unsubscribe(watch.subscriber);
+  controller_->Disarm(watch.armed.mask);
+  LeavePlace(watch.peer);
+}
 
- private:
-  StartupServiceImpl* const service_;
-  const PeerIdentity peer_;
+ResumeToken StartupServiceImpl::TokenOf(uint64_t watch, uint64_t serial) const {
+  return {boot_id_, started_boottime_ns_, watch, serial, 0};
+}
+
+// How one stream begins.
+struct StartupServiceImpl::Plan {
+  const v1::WatchStartupsRequest& request;
+  const WatchSpec& spec;
+  const StartupFilter& filter;
+  // What the stream needs to be held later.
+  HeldWatch watch;
+  Past past;
+  std::vector<v1::ResumeGap> gaps;
+  uint64_t first_serial = 0;
 };
+
+absl::Status StartupServiceImpl::Begin(Plan* plan) {
+  const std::optional<ResumeToken> token = ResumeToken::Parse(plan->request.resume_token());
+  const bool same_boot = token && token->boot_id == boot_id_;
+  const bool same_daemon = same_boot && token->epoch == started_boottime_ns_;
+  if (same_daemon && token->serial > hub_->last_serial()) {
+    return absl::InvalidArgumentError("resume_token: not one that this daemon gave");
+  }
+  ReplayTerms terms;
+  terms.recent = plan->request.replay_recent();
+  terms.until_exit = plan->spec.until_exit;
+  if (token) terms.after = same_daemon ? token->serial : 0;
+
+  std::optional<HeldWatch> held;
+  if (same_daemon) {
+    HeldWatch wanted = plan->watch;
+    wanted.id = token->watch;
+    held = held_.Take(wanted);
+  }
+  if (held) {
+    plan->watch.id = held->id;
+    plan->watch.armed = held->armed;
+    plan->watch.armed.boottime_ns = BoottimeNs();
+    terms.parked = held->subscriber;
+  } else {
+    if (absl::Status status = TakePlace(plan->spec.peer); !status.ok()) return status;
+    absl::StatusOr<ArmedWatch> armed = controller_->Arm(plan->spec);
+    if (!armed.ok()) {
+      LeavePlace(plan->spec.peer);
+      return armed.status();
+    }
+    plan->watch.armed = *std::move(armed);
+    // The ring does not know whose descendants it holds.
+    if (plan->request.descendants_of_caller()) terms.after.reset();
+  }
+  // Startups can only be seen once the rules are in place; a start between the two is not this
+  // stream's, because `armed` has not been sent.
+  Subscription subscription = hub_->Subscribe(plan->watch.armed.mask, plan->filter,
+                                              plan->request.progress(), terms);
+  plan->watch.subscriber = std::move(subscription.subscriber);
+  plan->past = std::move(subscription.past);
+  plan->first_serial = plan->watch.subscriber->position();
+  if (!token) {
+    if (!plan->past.items.empty()) plan->first_serial = plan->past.items.front().serial - 1;
+    return absl::OkStatus();
+  }
+
+  // A stream that is cut again before it has all of the past must get the rest of it.
+  plan->first_serial = terms.after ? *terms.after : plan->first_serial;
+  const int64_t to_realtime_ns = RealtimeMinusBoottimeNs();
+  const auto tell = [&](v1::ResumeGapReason reason, uint64_t until_boottime_ns) {
+    v1::ResumeGap& gap = plan->gaps.emplace_back();
+    gap.set_reason(reason);
+    SetTime(token->realtime_ms * 1'000'000, gap.mutable_since());
+    SetTime(until_boottime_ns + to_realtime_ns, gap.mutable_until());
+    return &gap;
+  };
+  const uint64_t armed_ns = plan->watch.armed.boottime_ns;
+  if (!same_boot) {
+    tell(v1::RESUME_GAP_REASON_MACHINE_REBOOTED, armed_ns);
+  } else if (!same_daemon) {
+    tell(v1::RESUME_GAP_REASON_DAEMON_RESTARTED, armed_ns);
+  } else if (!held) {
+    tell(v1::RESUME_GAP_REASON_NOT_FOLLOWED, armed_ns);
+  }
+  if (same_daemon && plan->past.gone != 0) {
+    v1::ResumeGap* gap = tell(v1::RESUME_GAP_REASON_RING_OVERRAN,
+                              plan->past.oldest_end_boottime_ns);
+    gap->set_count(plan->past.gone);
+    if (plan->past.gone_matching) gap->set_matching(*plan->past.gone_matching);
+  }
+  if (plan->request.progress() || plan->request.loader_events()) {
+    tell(v1::RESUME_GAP_REASON_NOT_KEPT, armed_ns);
+  }
+  return absl::OkStatus();
+}
 
 grpc::Status StartupServiceImpl::WatchStartups(
     grpc::ServerContext* context, const v1::WatchStartupsRequest* request,
@@ -220,6 +379,7 @@ grpc::Status StartupServiceImpl::WatchStartups(
   if (!peer.ok()) return ToGrpc(peer.status());
   absl::StatusOr<WatchSpec> spec = ParseRequest(*request);
   if (!spec.ok()) return ToGrpc(spec.status());
+  if (absl::Status status = CheckReplay(*request); !status.ok()) return ToGrpc(status);
   absl::StatusOr<StartupFilter> filter =
       StartupFilter::Create(request->allow(), request->deny(), *peer);
   if (!filter.ok()) return ToGrpc(filter.status());
@@ -233,18 +393,22 @@ grpc::Status StartupServiceImpl::WatchStartups(
         "descendants_of_caller, prepare_executables, prepare_libraries: not over TLS, where the "
         "caller is no process of this machine"));
   }
-  if (absl::Status status = TakePlace(*peer); !status.ok()) return ToGrpc(status);
-  const Place place(this, *peer);
+  Plan plan{*request, *spec, *filter, {}, {}, {}, 0};
+  plan.watch.peer = *peer;
+  plan.watch.request = WithoutPosition(*request);
+  plan.watch.of_process = request->descendants_of_caller();
+  if (absl::Status status = Begin(&plan); !status.ok()) return ToGrpc(status);
+  const std::shared_ptr<Subscriber> subscriber = plan.watch.subscriber;
+  plan.watch.id = held_.Open(plan.watch.id, *peer, [context] { context->TryCancel(); });
 
-  absl::StatusOr<ArmedWatch> armed = controller_->Arm(*spec);
-  if (!armed.ok()) return ToGrpc(armed.status());
-  // Startups can only be seen once the rules are in place; a start between the two is not this
-  // stream's, because `armed` has not been sent.
-  const std::shared_ptr<Subscriber> subscriber =
-      hub_->Subscribe(armed->mask, *std::move(filter), request->progress());
-
-  Stream stream(writer, context->c_call(), &watchdog_, *spec, *request, cgroups_);
-  bool open = stream.SendArmed(options_.version, *spec, *armed);
+  Stream stream(writer, context->c_call(), &watchdog_, *spec, *request, cgroups_,
+                TokenOf(plan.watch.id, plan.first_serial));
+  bool open = stream.SendArmed(options_.version, *spec, plan.watch.armed);
+  for (const v1::ResumeGap& gap : plan.gaps) open = open && stream.SendGap(gap);
+  for (FinishedItem& item : plan.past.items) {
+    open = open && !context->IsCancelled() && stream.SendReplayed(item);
+    item.startup.reset();
+  }
   absl::Time last_sent = absl::Now();
   while (open && !context->IsCancelled() && !subscriber->closed()) {
     const std::optional<HubItem> item = subscriber->Pop(kCancelCheck);
@@ -252,13 +416,20 @@ grpc::Status StartupServiceImpl::WatchStartups(
       open = stream.SendItem(*item, subscriber->dropped(), subscriber->has_more());
       last_sent = absl::Now();
     } else if (absl::Now() - last_sent >= options_.heartbeat) {
+      stream.MoveTo(subscriber->position());
       open = stream.SendHeartbeat();
       last_sent = absl::Now();
     }
   }
-  hub_->Unsubscribe(subscriber);
-  controller_->Disarm(armed->mask);
-  if (subscriber->closed()) return {grpc::StatusCode::UNAVAILABLE, "the daemon is stopping"};
+  const bool stopping = subscriber->closed();
+  absl::Duration hold = absl::ZeroDuration();
+  if (request->has_keep_armed() && !stopping) {
+    hold = absl::Seconds(request->keep_armed().seconds()) +
+           absl::Nanoseconds(request->keep_armed().nanos());
+    hub_->Park(subscriber);
+  }
+  if (!held_.Close(plan.watch, hold)) Release(plan.watch);
+  if (stopping) return {grpc::StatusCode::UNAVAILABLE, "the daemon is stopping"};
   return grpc::Status::OK;
 }
 
@@ -304,13 +475,29 @@ grpc::Status StartupServiceImpl::GetStartup(grpc::ServerContext* context,
   return grpc::Status::OK;
 }
 
+grpc::Status StartupServiceImpl::EndWatch(grpc::ServerContext* context,
+                                          const v1::EndWatchRequest* request,
+                                          v1::EndWatchResponse* /*response*/) {
+  const absl::StatusOr<PeerIdentity> peer = PeerOf(*context);
+  if (!peer.ok()) return ToGrpc(peer.status());
+  const std::optional<ResumeToken> token = ResumeToken::Parse(request->resume_token());
+  if (!token) return {grpc::StatusCode::INVALID_ARGUMENT, "resume_token: not one that a daemon gave"};
+  if (token->epoch == started_boottime_ns_) held_.End(token->watch, *peer);
+  return grpc::Status::OK;
+}
+
 grpc::Status StartupServiceImpl::GetStatus(grpc::ServerContext* context,
                                            const v1::GetStatusRequest* request,
                                            v1::GetStatusResponse* response) {
   const absl::StatusOr<PeerIdentity> peer = PeerOf(*context);
   if (!peer.ok()) return ToGrpc(peer.status());
   DaemonStatus status = controller_->Status();
-  status.losses.push_back({LossStage::kSubscriber, 0, hub_->dropped(), "--queue-startups"});
+  status.losses.push_back({LossStage::kSubscriber, 0, hub_->dropped(), "--queue-startups",
+                           "startups dropped at slow watches' queues"});
+  status.losses.push_back({LossStage::kSubscriber, 0, hub_->skipped(), "--queue-startups",
+                           "progress, stuck and throttling messages skipped there"});
+  status.losses.push_back({LossStage::kKept, hub_->last_serial(), hub_->evicted(), "--keep",
+                           "finished startups that left the ring", /*eviction=*/true});
   // Which files others run is not everybody's business.
   if (!peer->privileged) {
     status.images.clear();

@@ -14,8 +14,10 @@
 #include "absl/time/time.h"
 #include "daemon/privilege/privilege_drop.h"
 #include "daemon/serve/cgroup_resolver.h"
+#include "daemon/serve/held_watches.h"
 #include "daemon/serve/hub.h"
 #include "daemon/serve/peer_registry.h"
+#include "daemon/serve/resume_token.h"
 #include "daemon/serve/watch_controller.h"
 #include "daemon/serve/write_watchdog.h"
 #include "startscope/v1/startup_service.grpc.pb.h"
@@ -51,14 +53,21 @@ class StartupServiceImpl final : public v1::StartupService::Service {
                           v1::Startup* response) override;
   grpc::Status GetStatus(grpc::ServerContext* context, const v1::GetStatusRequest* request,
                          v1::GetStatusResponse* response) override;
+  grpc::Status EndWatch(grpc::ServerContext* context, const v1::EndWatchRequest* request,
+                        v1::EndWatchResponse* response) override;
 
  private:
   class Stream;
-  class Place;
+  struct Plan;
   absl::StatusOr<PeerIdentity> PeerOf(const grpc::ServerContext& context) const;
   // Takes a place among the watches at once, or says which limit is reached.
   absl::Status TakePlace(const PeerIdentity& peer);
   void LeavePlace(const PeerIdentity& peer);
+  // Takes a place, arms and subscribes, or goes on with the watch that `plan` resumes.
+  absl::Status Begin(Plan* plan);
+  // Disarms and gives back the place.
+  void Release(const HeldWatch& watch);
+  [[nodiscard]] ResumeToken TokenOf(uint64_t watch, uint64_t serial) const;
 
   const ServiceOptions options_;
   Hub* const hub_;
@@ -66,10 +75,12 @@ class StartupServiceImpl final : public v1::StartupService::Service {
   const PeerRegistry* const peers_;
   const CgroupResolver* const cgroups_;
   const uint64_t started_boottime_ns_;
+  const std::string boot_id_ = ReadBootId();
   WriteWatchdog watchdog_;
   absl::Mutex places_mutex_;
   int places_ ABSL_GUARDED_BY(places_mutex_) = 0;
   absl::flat_hash_map<uint32_t, int> places_by_user_ ABSL_GUARDED_BY(places_mutex_);
+  HeldWatches held_;  // last: its thread uses the rest
 };
 
 }  // namespace startscope

@@ -525,6 +525,16 @@ void ToProto(const Startup& from, const StartupView& view, const ProtoContext& c
   to->set_begin_boottime_ns(from.begin_boottime_ns);
 }
 
+void ToProto(const ThrottledGroup& from, const ProtoContext& context, v1::Throttled* to) {
+  to->set_cgroup_id(from.cgroup_id);
+  if (context.cgroups != nullptr && from.cgroup_id != 0) {
+    to->set_cgroup_path(EscapeToUtf8(context.cgroups->Resolve(from.cgroup_id).path));
+  }
+  to->set_count(from.count);
+  to->set_total(from.total);
+  SetTimestamp(from.since_boottime_ns, context, to->mutable_since());
+}
+
 void ToProto(const DaemonStatus& from, v1::GetStatusResponse* to) {
   to->set_abi_version(from.abi_version);
   to->mutable_kernel()->set_release(EscapeToUtf8(from.kernel_release));
@@ -548,6 +558,8 @@ void ToProto(const DaemonStatus& from, v1::GetStatusResponse* to) {
     added->set_produced(loss.produced);
     added->set_lost(loss.lost);
     added->set_knob(loss.knob);
+    added->set_name(loss.name);
+    added->set_eviction(loss.eviction);
   }
   for (const DaemonStatus::Image& image : from.images) {
     v1::ImageStatus* added = to->add_images();

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "daemon/model/startup.h"
+#include "daemon/model/startup_listener.h"
 #include "daemon/serve/cgroup_resolver.h"
 #include "daemon/serve/watch_controller.h"
 #include "startscope/v1/startup.pb.h"
@@ -40,6 +41,7 @@ struct StartupView {
 void ToProto(const Startup& from, const StartupView& view, const ProtoContext& context,
              v1::Startup* to);
 void ToProto(const StuckStartup& from, const ProtoContext& context, v1::StartupStuck* to);
+void ToProto(const ThrottledGroup& from, const ProtoContext& context, v1::Throttled* to);
 void ToProto(const LoaderActivity& from, const ProtoContext& context, v1::LoaderEvent* to);
 // Entries [first, first + count) of a timeline, as far as there are.
 void ToProto(const Timeline& from, size_t first, size_t count,

@@ -96,6 +96,8 @@ struct DaemonStatus {
     uint64_t produced = 0;
     uint64_t lost = 0;
     std::string knob;
+    std::string name;
+    bool eviction = false;  // within a bound; nothing that was asked for is missing from a watch
   };
   struct Image {
     std::shared_ptr<const ImageFacts> facts;
