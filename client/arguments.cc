@@ -275,6 +275,9 @@ std::variant<ParsedCommand, ParseStop> ParseArguments(const std::vector<std::str
       ->check(CLI::Range(0.001, 1e8))
       ->option_text("SECONDS");
   AddMeasure(*watch_app, watch.measure);
+  watch_app->add_option("--replay", watch.replay, "Begin with the N newest ones that are over");
+  watch_app->add_flag("--no-reconnect", watch.no_reconnect,
+                      "End when the daemon goes away, do not wait for it to come back");
   watch_app->add_flag("-v,--verbose", watch.verbose, "The full breakdown of each, not a line");
   AddCommon(*watch_app, common);
 

@@ -64,6 +64,10 @@ struct WatchOptions {
   std::optional<uint64_t> limit;
   std::optional<double> duration_s;
   bool verbose = false;
+  // End when the daemon goes away.
+  bool no_reconnect = false;
+  // Startups of the daemon's ring to begin with.
+  uint32_t replay = 0;
 };
 
 struct ListOptions {

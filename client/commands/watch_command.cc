@@ -8,8 +8,11 @@
 
 #include <algorithm>
 #include <climits>
+#include <memory>
 #include <optional>
+#include <utility>
 
+#include "absl/random/random.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
@@ -31,41 +34,119 @@ namespace {
 
 using startscope::v1::WatchStartupsResponse;
 
-// One watch from its first message to its summary. Main thread only.
+// How long to wait before the first attempt to come back, and at most.
+constexpr absl::Duration kFirstWait = absl::Milliseconds(100);
+constexpr absl::Duration kLongestWait = absl::Seconds(5);
+// How long the daemon is to follow for a watch whose stream was cut.
+constexpr int kKeepArmedSeconds = 10;
+constexpr absl::Duration kEndPatience = absl::Seconds(1);
+
+bool MayComeBack(const grpc::Status& status) {
+  switch (status.error_code()) {
+    case grpc::StatusCode::OK:
+    case grpc::StatusCode::CANCELLED:
+    case grpc::StatusCode::UNAVAILABLE:
+    case grpc::StatusCode::RESOURCE_EXHAUSTED:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// One watch from its first message to its summary, over as many streams as it takes. Main thread only.
 class WatchSession {
  public:
-  WatchSession(const WatchOptions& options, Connection& connection, SignalGuard& signals)
+  WatchSession(const WatchOptions& options, std::unique_ptr<Connection> connection,
+               SignalGuard& signals)
       : options_(options),
-        connection_(connection),
+        connection_(std::move(connection)),
         signals_(signals),
         out_(OutputSink::ForDescriptor(STDOUT_FILENO)),
         out_style_(DetectTerminal(STDOUT_FILENO, options.common.color)),
         err_style_(DetectTerminal(STDERR_FILENO, options.common.color)) {}
 
   int Run() {
-    startscope::v1::WatchStartupsRequest request = WatchRequest(options_.measure);
-    if (!IsEmpty(options_.filter)) *request.add_allow() = options_.filter;
-    request.set_descendants_of_caller(options_.descendants);
-    auto stream = WatchStream::Open(connection_.stub(), request);
-    if (!stream.ok()) {
-      PrintError(std::string(stream.status().message()));
-      return kExitDaemonFailed;
-    }
     while (!exit_code_.has_value()) {
-      pollfd entries[] = {{.fd = (*stream)->fd(), .events = POLLIN, .revents = 0},
-                          {.fd = signals_.fd(), .events = POLLIN, .revents = 0}};
-      poll(entries, 2, RemainingMs());
-      if (signals_.Take().has_value() || RemainingMs() == 0) {
-        exit_code_ = kExitOk;
-        break;
-      }
-      if (auto event = (*stream)->Take(); event.has_value()) Handle(*event);
+      WatchOnce();
+      if (!exit_code_.has_value()) ComeBack();
     }
     Summarise();
     return *exit_code_;
   }
 
  private:
+  [[nodiscard]] bool Reconnects() const {
+    return !options_.no_reconnect && !connection_->is_private();
+  }
+
+  [[nodiscard]] startscope::v1::WatchStartupsRequest Request() const {
+    startscope::v1::WatchStartupsRequest request = WatchRequest(options_.measure);
+    if (!IsEmpty(options_.filter)) *request.add_allow() = options_.filter;
+    request.set_descendants_of_caller(options_.descendants);
+    if (Reconnects()) request.mutable_keep_armed()->set_seconds(kKeepArmedSeconds);
+    if (token_.empty()) {
+      request.set_replay_recent(options_.replay);
+    } else {
+      request.set_resume_token(token_);
+    }
+    return request;
+  }
+
+  // One stream, until it ends or the watch does.
+  void WatchOnce() {
+    stream_over_ = false;
+    auto stream = WatchStream::Open(connection_->stub(), Request());
+    if (!stream.ok()) {
+      PrintError(std::string(stream.status().message()));
+      exit_code_ = kExitDaemonFailed;
+      return;
+    }
+    while (!exit_code_.has_value() && !stream_over_) {
+      pollfd entries[] = {{.fd = (*stream)->fd(), .events = POLLIN, .revents = 0},
+                          {.fd = signals_.fd(), .events = POLLIN, .revents = 0}};
+      poll(entries, 2, RemainingMs());
+      if (signals_.Take().has_value() || RemainingMs() == 0) {
+        exit_code_ = outage_since_.has_value() ? kExitConnectionLost : kExitOk;
+        break;
+      }
+      if (auto event = (*stream)->Take(); event.has_value()) Handle(*event);
+    }
+    if (!stream_over_ && !token_.empty() && Reconnects()) SayGoodbye();
+  }
+
+  // The daemon need not follow any longer for this watch.
+  void SayGoodbye() {
+    grpc::ClientContext context;
+    context.set_deadline(absl::ToChronoTime(absl::Now() + kEndPatience));
+    startscope::v1::EndWatchRequest request;
+    startscope::v1::EndWatchResponse response;
+    request.set_resume_token(token_);
+    // A daemon without this call holds nothing.
+    (void)connection_->stub().EndWatch(&context, request, &response);
+  }
+
+  // Waits, longer from time to time, and connects; gives up when the user does.
+  void ComeBack() {
+    while (true) {
+      const absl::Duration wait = wait_ * absl::Uniform(random_, 0.5, 1.0);
+      wait_ = std::min(2 * wait_, kLongestWait);
+      pollfd entry = {.fd = signals_.fd(), .events = POLLIN, .revents = 0};
+      const auto wait_ms = static_cast<int>(absl::ToInt64Milliseconds(wait));
+      const int left_ms = RemainingMs();
+      poll(&entry, 1, left_ms < 0 ? wait_ms : std::min(wait_ms, left_ms));
+      if (signals_.Take().has_value() || RemainingMs() == 0) {
+        exit_code_ = kExitConnectionLost;
+        return;
+      }
+      auto opened =
+          Connection::Open({.address = options_.common.address, .allow_private_daemon = false});
+      if (auto* connection = std::get_if<std::unique_ptr<Connection>>(&opened)) {
+        connection_ = std::move(*connection);
+        return;
+      }
+    }
+  }
+
   [[nodiscard]] int RemainingMs() const {
     if (!end_.has_value()) return -1;
     const int64_t left = absl::ToInt64Milliseconds(*end_ - absl::Now());
@@ -78,6 +159,7 @@ class WatchSession {
       return;
     }
     auto& message = std::get<WatchStartupsResponse>(event);
+    if (!message.resume_token().empty()) token_ = message.resume_token();
     switch (message.event_case()) {
       case WatchStartupsResponse::kArmed:
         HandleArmed(message.armed());
@@ -100,6 +182,12 @@ class WatchSession {
         PrintError(DescribeLoss(message.records_lost()));
         ++losses_;
         break;
+      case WatchStartupsResponse::kResumeGap:
+        Tell("resume_gap", DescribeGap(message.resume_gap()), message.resume_gap());
+        break;
+      case WatchStartupsResponse::kThrottled:
+        Tell("throttled", DescribeThrottled(message.throttled()), message.throttled());
+        break;
       case WatchStartupsResponse::kHeartbeat:
         dropped_ = std::max(dropped_, message.heartbeat().startups_dropped());
         break;
@@ -110,17 +198,42 @@ class WatchSession {
   }
 
   void HandleEnd(const grpc::Status& status) {
-    if (status.ok()) {
-      PrintError(absl::StrCat("the ", connection_.description(), " ended the watch"));
-      exit_code_ = kExitConnectionLost;
-      return;
+    stream_over_ = true;
+    const bool again = armed_at_.has_value() && Reconnects() && MayComeBack(status);
+    if (again && outage_since_.has_value()) return;  // told already
+    Failure failure{kExitConnectionLost, absl::UnavailableError(absl::StrCat(
+                                             "the ", connection_->description(), " ended the watch"))};
+    if (!status.ok()) failure = connection_->Explain(status, armed_at_.has_value());
+    PrintError(absl::StrCat(failure.status.message(),
+                            again ? "; trying again until it is back or you interrupt" : ""));
+    if (again) {
+      outage_since_ = absl::Now();
+      ++losses_;
+    } else {
+      exit_code_ = failure.exit_code;
     }
-    const Failure failure = connection_.Explain(status, armed_at_.has_value());
-    PrintError(std::string(failure.status.message()));
-    exit_code_ = failure.exit_code;
+  }
+
+  // What is not as it should be goes to stderr, and into JSON, where a program reads it.
+  void Tell(const std::string& key, const std::string& text,
+            const google::protobuf::Message& message) {
+    stuck_lines_.Interrupt();
+    PrintError(text);
+    if (options_.common.format == Format::kJson) WriteWrapped(key, message);
+    ++losses_;
   }
 
   void HandleArmed(const startscope::v1::Armed& armed) {
+    wait_ = kFirstWait;
+    if (outage_since_.has_value()) {
+      timelines_ = TimelineAssembler();  // what was cut short comes again as a whole
+      const auto gone =
+          static_cast<uint64_t>(absl::ToInt64Nanoseconds(absl::Now() - *outage_since_));
+      PrintError(absl::StrCat("the ", connection_->description(), " is back after ",
+                              FormatDuration(gone, err_style_.glyphs)));
+      outage_since_.reset();
+      return;
+    }
     armed_at_ = absl::Now();
     if (options_.duration_s.has_value()) end_ = *armed_at_ + absl::Seconds(*options_.duration_s);
     OutputSink err = OutputSink::ForDescriptor(STDERR_FILENO);
@@ -187,7 +300,7 @@ class WatchSession {
   }
 
   const WatchOptions& options_;
-  Connection& connection_;
+  std::unique_ptr<Connection> connection_;
   SignalGuard& signals_;
   OutputSink out_;
   const TerminalStyle out_style_;
@@ -197,6 +310,12 @@ class WatchSession {
   std::optional<int> exit_code_;
   std::optional<absl::Time> armed_at_;
   std::optional<absl::Time> end_;
+  // Of the last message that had one.
+  std::string token_;
+  bool stream_over_ = false;
+  std::optional<absl::Time> outage_since_;
+  absl::Duration wait_ = kFirstWait;
+  absl::BitGen random_;
   uint64_t shown_ = 0;
   uint64_t dropped_ = 0;
   uint64_t losses_ = 0;
@@ -211,7 +330,7 @@ int WatchCommand(const WatchOptions& options) {
     PrintError(std::string(failure->status.message()));
     return failure->exit_code;
   }
-  WatchSession session(options, *std::get<std::unique_ptr<Connection>>(opened), signals);
+  WatchSession session(options, std::get<std::unique_ptr<Connection>>(std::move(opened)), signals);
   return session.Run();
 }
 

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/render/names.h"
+#include "client/render/text_sanitizer.h"
 #include "client/render/units.h"
 
 namespace startscope {
@@ -50,6 +51,39 @@ std::string DescribeLoss(const startscope::v1::RecordsLost& lost) {
                       lost.stage() == startscope::v1::LOSS_STAGE_SUBSCRIBER
                           ? ": this client reads too slowly for what it asked for"
                           : ": figures around here may be incomplete");
+}
+
+std::string DescribeGap(const startscope::v1::ResumeGap& gap) {
+  std::string text;
+  switch (gap.reason()) {
+    case startscope::v1::RESUME_GAP_REASON_RING_OVERRAN:
+      text = gap.has_matching()
+                 ? absl::StrCat(FormatCount(gap.matching(), "startup"), " of this watch")
+                 : absl::StrCat("up to ", FormatCount(gap.count(), "startup"));
+      return absl::StrCat("missed ", text,
+                          ": more finished meanwhile than the daemon keeps (its --keep)");
+    case startscope::v1::RESUME_GAP_REASON_DAEMON_RESTARTED:
+      return "the daemon was restarted: what started while there was none was not seen";
+    case startscope::v1::RESUME_GAP_REASON_MACHINE_REBOOTED:
+      return "the machine was restarted: what started before the daemon was not seen";
+    case startscope::v1::RESUME_GAP_REASON_NOT_FOLLOWED:
+      return "the daemon did not follow for this watch meanwhile: what started then may be missing";
+    case startscope::v1::RESUME_GAP_REASON_NOT_KEPT:
+      return "progress and loader events of the meantime are missing: the daemon does not keep them";
+    default:
+      return "something of the meantime is missing";
+  }
+}
+
+std::string DescribeThrottled(const startscope::v1::Throttled& throttled) {
+  const std::string group =
+      throttled.cgroup_id() == 0      ? "control groups that are gone"
+      : throttled.cgroup_path().empty() ? absl::StrCat("control group ", throttled.cgroup_id())
+                                        : absl::StrCat("control group ",
+                                                       SanitizeText(throttled.cgroup_path(), true));
+  return absl::StrCat("not followed: ", FormatCount(throttled.count(), "startup"), " of ", group,
+                      ", which begins too many (", throttled.total(),
+                      " in all; the daemon's --cgroup-rate)");
 }
 
 void PrintError(const std::string& message) {

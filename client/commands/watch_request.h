@@ -18,6 +18,8 @@ namespace startscope {
 
 // "lost 12 startups (subscriber; 40 in all): …": what a loss means to the user, without newline.
 [[nodiscard]] std::string DescribeLoss(const startscope::v1::RecordsLost& lost);
+[[nodiscard]] std::string DescribeGap(const startscope::v1::ResumeGap& gap);
+[[nodiscard]] std::string DescribeThrottled(const startscope::v1::Throttled& throttled);
 
 // Prints "startscope: MESSAGE" on stderr.
 void PrintError(const std::string& message);

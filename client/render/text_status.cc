@@ -47,14 +47,36 @@ std::string Probes(const GetStatusResponse& status, const TerminalStyle& termina
   return table.empty() ? "" : table.Render(terminal);
 }
 
+std::string Explanation(const startscope::v1::LossCounter& loss, const TerminalStyle& terminal) {
+  std::vector<std::string> parts;
+  if (!loss.name().empty()) parts.push_back(SanitizeText(loss.name(), terminal.utf8));
+  if (!loss.knob().empty()) {
+    parts.push_back("raise with " + SanitizeText(loss.knob(), terminal.utf8));
+  }
+  return absl::StrJoin(parts, "; ");
+}
+
+std::string Privileges(const startscope::v1::PrivilegeStatus& privileges,
+                       const TerminalStyle& terminal) {
+  const auto safe = [&](const std::string& text) { return SanitizeText(text, terminal.utf8); };
+  std::vector<std::string> names;
+  for (const std::string& name : privileges.capabilities()) names.push_back(safe(name));
+  return RenderItems("runs as",
+                     {absl::StrCat("user ", privileges.uid()),
+                      names.empty() ? "no capabilities" : absl::StrJoin(names, ", "),
+                      absl::StrCat("seccomp ", safe(privileges.seccomp()))},
+                     terminal);
+}
+
 std::string Losses(const GetStatusResponse& status, const TerminalStyle& terminal) {
   Table table({{"stage"}, {"produced", Align::kRight}, {"lost", Align::kRight}, {"", Align::kLeft}},
               kIndent);
   for (const auto& loss : status.losses()) {
     table.AddRow(
         {LossStageName(loss.stage()), absl::StrCat(loss.produced()),
-         Cell(absl::StrCat(loss.lost()), loss.lost() > 0 ? TextStyle::kWarning : TextStyle::kPlain),
-         loss.knob().empty() ? "" : "raise with " + SanitizeText(loss.knob(), terminal.utf8)});
+         Cell(absl::StrCat(loss.lost()),
+              loss.lost() > 0 && !loss.eviction() ? TextStyle::kWarning : TextStyle::kPlain),
+         Explanation(loss, terminal)});
   }
   return table.empty() ? "" : table.Render(terminal);
 }
@@ -116,6 +138,12 @@ std::string RenderStatus(const GetStatusResponse& status, const TerminalStyle& t
                       {FormatCount(status.startups_seen(), "startup"),
                        FormatCount(status.records_received(), "kernel record")},
                       terminal);
+  if (status.watches_cut() > 0) {
+    text += RenderItems(
+        "cut", {absl::StrCat(FormatCount(status.watches_cut(), "stream"), " whose client took nothing")},
+        terminal);
+  }
+  if (status.has_privileges()) text += Privileges(status.privileges(), terminal);
   if (status.has_calibration()) {
     text += RenderItems(
         "cost",

@@ -256,7 +256,8 @@ class Watch:
         self.out = tempfile.TemporaryFile("w+")
         self.err = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
-            [str(CLIENT), "--address", daemon.address, "watch", "--format", "json", *flags],
+            [str(CLIENT), "--address", daemon.address, "watch", "--no-reconnect", "--format", "json",
+             *flags],
             stdin=subprocess.DEVNULL, stdout=self.out, stderr=self.err, env=environment,
             # A test run in the background hands down an ignored SIGINT, with which watches are ended.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))

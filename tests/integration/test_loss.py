@@ -4,8 +4,12 @@
 """Nothing is lost silently: what the kernel generated is what came and what was counted as dropped, to
 the record, by the kernel's own counters."""
 
+import contextlib
+import os
+import pathlib
 import signal
 import subprocess
+import threading
 import time
 import unittest
 
@@ -18,6 +22,19 @@ STARTS = 1000
 
 def loss(status, stage):
     return next(l for l in as_dict(status)["losses"] if l["stage"] == "LOSS_STAGE_" + stage)
+
+
+@contextlib.contextmanager
+def cgroup(name):
+    """A control group of its own, as a preexec_fn that enters it and its path below the root."""
+    unified = pathlib.Path("/sys/fs/cgroup/unified")
+    group = (unified if unified.is_dir() else pathlib.Path("/sys/fs/cgroup")) / name
+    group.mkdir(exist_ok=True)
+    try:
+        yield lambda: (group / "cgroup.procs").write_text(str(os.getpid()))
+    finally:
+        harness.wait_for(lambda: not (group / "cgroup.procs").read_text(), "an empty group")
+        group.rmdir()
 
 
 class Loss(unittest.TestCase):
@@ -75,6 +92,49 @@ class Loss(unittest.TestCase):
             self.assertEqual(traced.losses, [])
             for counter in as_dict(status)["losses"]:
                 self.assertEqual(counter["lost"], "0", counter)
+
+    def test_a_group_that_begins_too_much_is_throttled_and_the_others_are_not(self):
+        hello = harness.program("hello_musl_static")
+        rate, storm, calm = 20, 400, 15
+        with harness.Daemon("--cgroup-rate", str(rate)) as daemon, Rpc(daemon) as rpc, \
+                cgroup("startscope-storm") as in_storm, cgroup("startscope-calm") as in_calm:
+            message = startup_service_pb2.WatchStartupsRequest(until="UNTIL_EXIT")
+            message.allow.add().cgroup_path.append("/startscope-storm")
+            message.allow.add().cgroup_path.append("/startscope-calm")
+            stream = rpc.stub.WatchStartups(message, timeout=60)
+            delivered, throttled, pids = {}, {}, {}
+
+            def run():
+                for name, count, enter in (("storm", storm, in_storm), ("calm", calm, in_calm)):
+                    done = subprocess.run([harness.program("fork_storm"), str(count), hello],
+                                          stdout=subprocess.PIPE, text=True, preexec_fn=enter,
+                                          check=True)
+                    pids[name] = [int(line) for line in done.stdout.split()]
+
+            work = threading.Thread(target=run)
+            for response in stream:
+                kind = response.WhichOneof("event")
+                if kind == "armed":
+                    work.start()
+                elif kind == "startup_finished":
+                    path = response.startup_finished.process.cgroup_path
+                    delivered[path] = delivered.get(path, 0) + 1
+                elif kind == "throttled":
+                    path = response.throttled.cgroup_path
+                    throttled[path] = throttled.get(path, 0) + response.throttled.count
+                # fork_storm itself is started too.
+                if sum(delivered.values()) + sum(throttled.values()) >= storm + calm + 2:
+                    break
+            stream.cancel()
+            work.join()
+            status = rpc.stub.GetStatus(startup_service_pb2.GetStatusRequest())
+        print(delivered, throttled, end=" ")
+        self.assertEqual(delivered.get("/startscope-calm"), calm + 1)
+        self.assertEqual(list(throttled), ["/startscope-storm"])
+        self.assertEqual(delivered["/startscope-storm"] + throttled["/startscope-storm"], storm + 1)
+        counter = loss(status, "THROTTLED")
+        self.assertEqual(int(counter["lost"]), throttled["/startscope-storm"])
+        self.assertEqual(counter["knob"], "--cgroup-rate")
 
 
 if __name__ == "__main__":

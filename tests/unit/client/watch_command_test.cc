@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <atomic>
+
 #include "absl/time/clock.h"
 #include "tests/unit/client/client_program.h"
 #include "tests/unit/client/fake_daemon.h"
@@ -130,7 +132,7 @@ TEST_F(WatchCommand, WhatTheWatchWillLackIsSaidAtTheBegin) {
 
 TEST_F(WatchCommand, ADaemonThatDiesIsAnErrorOfItsOwn) {
   Serve(1);
-  ClientProgram client(Arguments({}));
+  ClientProgram client(Arguments({"--no-reconnect"}));
   ASSERT_TRUE(client.WaitForOutput("/bin/sample"));
   daemon_.CutConnections();
   const ClientResult result = client.Finish();
@@ -144,9 +146,52 @@ TEST_F(WatchCommand, ADaemonThatEndsTheWatchIsToldToo) {
     writer->Write(ArmedMessage());
     return grpc::Status::OK;
   };
-  const ClientResult result = RunClient(Arguments({}));
+  const ClientResult result = RunClient(Arguments({"--no-reconnect"}));
   EXPECT_EQ(result.code, 5);
   EXPECT_THAT(result.err, HasSubstr("ended the watch"));
+}
+
+TEST_F(WatchCommand, ADaemonThatComesBackIsAskedForTheRest) {
+  std::atomic<int> streams{0};
+  std::string token;
+  daemon_.service.on_watch = [&](grpc::ServerContext*, const WatchStartupsRequest& request,
+                                 WatchWriter* writer) {
+    const int stream = ++streams;
+    if (stream == 2) token = request.resume_token();
+    writer->Write(ArmedMessage());
+    WatchStartupsResponse gap;
+    gap.mutable_resume_gap()->set_reason(startscope::v1::RESUME_GAP_REASON_RING_OVERRAN);
+    gap.mutable_resume_gap()->set_matching(7);
+    if (stream == 2) writer->Write(gap);
+    WatchStartupsResponse finished = FinishedMessage(SampleStartup(100, "/bin/sample"));
+    finished.set_resume_token("position");
+    writer->Write(finished);
+    return grpc::Status(grpc::StatusCode::UNAVAILABLE, "the daemon is stopping");
+  };
+  const ClientResult result = RunClient(Arguments({"--limit", "2", "--format", "json"}));
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(token, "position");
+  EXPECT_THAT(result.err, HasSubstr("trying again"));
+  EXPECT_THAT(result.err, HasSubstr("missed 7 startups of this watch"));
+  EXPECT_THAT(result.out, HasSubstr("{\"resume_gap\":{"));
+}
+
+TEST_F(WatchCommand, AnInterruptWhileTheDaemonIsAwayIsALostConnection) {
+  std::atomic<int> streams{0};
+  daemon_.service.on_watch = [&](grpc::ServerContext*, const WatchStartupsRequest&,
+                                 WatchWriter* writer) {
+    if (++streams > 1) return grpc::Status(grpc::StatusCode::UNAVAILABLE, "not yet");
+    writer->Write(ArmedMessage());
+    writer->Write(FinishedMessage(SampleStartup(100, "/bin/sample")));
+    return grpc::Status(grpc::StatusCode::UNAVAILABLE, "the daemon is stopping");
+  };
+  ClientProgram client(Arguments({}));
+  ASSERT_TRUE(client.WaitForOutput("/bin/sample"));
+  while (streams < 2) absl::SleepFor(absl::Milliseconds(1));
+  client.Signal(SIGINT);
+  const ClientResult result = client.Finish();
+  EXPECT_EQ(result.code, 5);
+  EXPECT_EQ(result.err.find("trying again"), result.err.rfind("trying again"));
 }
 
 TEST_F(WatchCommand, ARefusalGivesTheDaemonsReason) {
