@@ -26,6 +26,8 @@ namespace {
 // everything else we do there. Short while something starts, longer while nothing does.
 constexpr int kBusyTickMs = 2;
 constexpr int kQuietTickMs = 20;
+// Starts come in series more often than alone: the next is looked for at the short tick for so long.
+constexpr uint64_t kBusyLingerNs = 30'000'000;
 constexpr int kUnwatchedTickMs = 1000;
 
 constexpr uint64_t kThrottledTellNs = 1'000'000'000;
@@ -193,15 +195,19 @@ void Capture::TellThrottled() {
 
 void Capture::CoreLoop() {
   const RecordSink sink = [this](const RawRecord& record) { OnRecord(record); };
-  bool was_busy = false;
+  uint64_t busy_until_ns = 0;
   pthread_setname_np(pthread_self(), "core");
   while (!stopping_) {
-    const int tick = watches_ == 0 ? kUnwatchedTickMs : (was_busy ? kBusyTickMs : kQuietTickMs);
+    const int tick = watches_ == 0                  ? kUnwatchedTickMs
+                     : BoottimeNs() < busy_until_ns ? kBusyTickMs
+                                                    : kQuietTickMs;
     source_->Wait(tick);
     RunCommands();
     const uint64_t before = pipeline_->received().total();
     source_->Drain(sink);
-    was_busy = source_->Busy() || pipeline_->received().total() != before;
+    if (source_->Busy() || pipeline_->received().total() != before) {
+      busy_until_ns = BoottimeNs() + kBusyLingerNs;
+    }
     const StartupModel::Stats& stats = pipeline_->model().stats();
     startups_seen_ = stats.startups_seen;
     startups_refused_ = stats.startups_refused;
