@@ -51,7 +51,7 @@ class Storm(unittest.TestCase):
 
     def test_memory_is_flat_over_a_storm(self):
         hello = harness.program("hello_musl_static")
-        with harness.Daemon("--keep", "256") as daemon:
+        with harness.Daemon("--keep", "256", "--cgroup-rate", "0") as daemon:
             watch = subprocess.Popen(
                 [str(harness.CLIENT), "--address", daemon.address, "watch", "--format", "json",
                  "--exe", hello, "--level", "objects"], stdout=subprocess.DEVNULL)
