@@ -35,28 +35,14 @@ bool LacksFunctionMarks(const KnownImage& image) {
          });
 }
 
-// Names the functions, by offset in `file`, that a timeline's faults happened in.
-void NameFunctions(const FileId& file, const absl::flat_hash_map<uint64_t, std::string_view>& names,
-                   Timeline* timeline) {
-  absl::flat_hash_map<std::string_view, uint32_t> indexes;
-  for (TimelineEntry& entry : timeline->entries) {
-    auto* fault = std::get_if<FaultEntry>(&entry.entry);
-    if (fault == nullptr || fault->ip_object == kNoIndex || fault->symbol != kNoIndex) continue;
-    if (timeline->objects[fault->ip_object].file != file) continue;
-    const auto found = names.find(fault->ip_offset);
-    if (found == names.end() || found->second.empty()) continue;
-    const auto [index, first] =
-        indexes.try_emplace(found->second, static_cast<uint32_t>(timeline->symbols.size()));
-    if (first) timeline->symbols.emplace_back(found->second);
-    fault->symbol = index->second;
-  }
-}
-
 }  // namespace
 
 StartupModel::StartupModel(const ModelOptions& options, StartupListener* listener,
                            ImageProber* prober)
-    : options_(options), listener_(listener), prober_(prober) {}
+    : options_(options),
+      listener_(listener),
+      prober_(prober),
+      delivery_(options.facts_patience_ns, listener, prober) {}
 
 void StartupModel::OnEvent(const Event& event) {
   ++stats_.events;
@@ -70,7 +56,9 @@ void StartupModel::OnEvent(const Event& event) {
   if (const auto* exit = std::get_if<ExitEvent>(&event.payload)) return OnExit(event, *exit);
   if (const auto* image = std::get_if<ImageEvent>(&event.payload)) return OnImage(*image);
   if (const auto* lost = std::get_if<LostEvent>(&event.payload)) return OnLost(*lost);
-  if (const auto* symbols = std::get_if<SymbolsEvent>(&event.payload)) return OnSymbols(*symbols);
+  if (const auto* symbols = std::get_if<SymbolsEvent>(&event.payload)) {
+    return delivery_.OnSymbols(*symbols, now_ns_);
+  }
   if (const auto* fork = std::get_if<ForkEvent>(&event.payload)) {
     Open* open = Find(event);
     if (open == nullptr) return;
@@ -133,8 +121,7 @@ void StartupModel::TakeTerms(Open* open) const {
       open->deadline_ns = std::max(open->deadline_ns, begin + terms->deadline_ns);
     }
     if (terms->stuck_after_ns != 0) {
-      const uint64_t due =
-          begin + NextStuckMoment(terms->stuck_after_ns, open->stuck_told_ns);
+      const uint64_t due = begin + NextStuckMoment(terms->stuck_after_ns, open->stuck_told_ns);
       if (open->stuck_due_ns == 0 || due < open->stuck_due_ns) open->stuck_due_ns = due;
     }
   }
@@ -285,8 +272,8 @@ void StartupModel::OnMark(const Event& event, const MarkEvent& mark) {
   KeepRecord(open, event);
   if (open->reached_main || open->precision != Precision::kExact) return;
   const auto image = images_.find(open->evidence.exec.executable);
-  const bool entry_is_main = mark.kind == MarkKind::kEntry && image != images_.end() &&
-                             EntryIsMain(*image->second.facts);
+  const bool entry_is_main =
+      mark.kind == MarkKind::kEntry && image != images_.end() && EntryIsMain(*image->second.facts);
   if (mark.kind != MarkKind::kMain && !entry_is_main) return;
   End end;
   end.boottime_ns = event.boottime_ns;
@@ -341,8 +328,7 @@ void StartupModel::TryInferMain(OpenMap::iterator it) {
   Open& open = *it->second;
   const auto image = images_.find(open.evidence.exec.executable);
   if (image == images_.end() || MainIsMarked(open)) return;
-  const BoundaryFinder finder(open.evidence, ImagesOf(open),
-                              open.precision != Precision::kExact);
+  const BoundaryFinder finder(open.evidence, ImagesOf(open), open.precision != Precision::kExact);
   const std::optional<Boundary> main = finder.InferMain();
   if (!main) return;
   End end;
@@ -364,7 +350,8 @@ void StartupModel::RequestImages(Open* open) {
     const uint64_t headers = exec.at_phdr != 0 ? exec.at_phdr : exec.at_entry;
     for (const auto& mapping : open->evidence.mappings) {
       const MappingEvent& value = mapping.value;
-      const bool holds_headers = headers >= value.address && headers - value.address < value.size_bytes;
+      const bool holds_headers =
+          headers >= value.address && headers - value.address < value.size_bytes;
       if (value.file.inode == 0 || !(value.file == exec.executable || holds_headers)) continue;
       request.path = value.path;
       if (holds_headers) request.mapped_file = value.file;
@@ -411,13 +398,12 @@ void StartupModel::RequestImage(const Open& open, ProbeRequest request) {
   const auto known = images_.find(request.file);
   if (known != images_.end()) {
     const ImageFacts& facts = *known->second.facts;
-    // A file that could not be read may be readable now: this process is alive, the last one may not
-    // have been.
+    // A file that could not be read may be readable now: this process is alive, the last one may
+    // not have been.
     const bool failed = !facts.error.empty();
-    const bool unmarked =
-        open.precision == Precision::kExact &&
-        ((!facts.sites.empty() && known->second.attached_boottime_ns == 0) ||
-         (open.level >= Level::kFunctions && LacksFunctionMarks(known->second)));
+    const bool unmarked = open.precision == Precision::kExact &&
+                          ((!facts.sites.empty() && known->second.attached_boottime_ns == 0) ||
+                           (open.level >= Level::kFunctions && LacksFunctionMarks(known->second)));
     // The mappings of a new image come before it is known that it is executed.
     const bool seen_as_library = facts.kind == ImageKind::kLibrary && !request.is_library;
     if (!unmarked && !failed && !seen_as_library) return;
@@ -484,30 +470,7 @@ void StartupModel::OnImage(const ImageEvent& image) {
     for (const uint32_t pid : waiting) TryInferMain(open_.find(pid));
   }
   if (!answered) return;
-  for (Finishing& finishing : finishing_) finishing.facts_awaited.erase(file);
-  for (PendingActivity& pending : pending_activities_) pending.facts_awaited.erase(file);
-  ProceedAll(0);
-}
-
-void StartupModel::OnSymbols(const SymbolsEvent& symbols) {
-  absl::flat_hash_map<uint64_t, std::string_view> names;
-  for (const SymbolsEvent::Symbol& symbol : symbols.symbols) {
-    names[symbol.file_offset] = symbol.name;
-  }
-  for (Finishing& finishing : finishing_) {
-    const auto awaited = finishing.symbols_awaited.find(symbols.file);
-    if (awaited == finishing.symbols_awaited.end()) continue;
-    NameFunctions(symbols.file, names, &*finishing.startup->timeline);
-    // Several may have asked for functions of the same file; who asked is not in the answer.
-    const bool answers_all = std::all_of(
-        awaited->second.begin(), awaited->second.end(),
-        [&names](uint64_t file_offset) { return names.contains(file_offset); });
-    if (!answers_all && !names.empty()) continue;
-    finishing.symbols_awaited.erase(awaited);
-    // The file could not be opened; requests are answered in their order.
-    if (names.empty()) break;
-  }
-  ProceedAll(0);
+  delivery_.OnFacts(file, now_ns_);
 }
 
 void StartupModel::OnLost(const LostEvent& lost) {
@@ -520,9 +483,8 @@ void StartupModel::OnLost(const LostEvent& lost) {
 
 void StartupModel::Keep(const Event& event) {
   if (waiting_.size() >= options_.max_waiting_processes && !waiting_.contains(event.pid)) {
-    absl::erase_if(waiting_, [&](const auto& entry) {
-      return entry.second.last_ns + kWaitingNs < now_ns_;
-    });
+    absl::erase_if(waiting_,
+                   [&](const auto& entry) { return entry.second.last_ns + kWaitingNs < now_ns_; });
     if (waiting_.size() >= options_.max_waiting_processes) waiting_.erase(waiting_.begin());
   }
   Waiting& waiting = waiting_[event.pid];
@@ -624,47 +586,27 @@ void StartupModel::WatchLoader(const Open& over, const End& end) {
 
 void StartupModel::TellActivity(const Open& open, LoaderActivity activity) {
   const Startup startup = DescribeStartup(open.evidence, ImagesOf(open), OptionsOf(open));
-  activity.startup_id = startup.startup_id;
-  activity.process = startup.process;
-  PendingActivity pending;
-  pending.watches = open.watches;
-  pending.deadline_ns = now_ns_ + options_.facts_patience_ns;
+  StartupDelivery::FinishedActivity finished;
   for (const MappedObject& object : activity.objects) {
-    if (requested_.contains(object.file)) pending.facts_awaited.insert(object.file);
+    if (requested_.contains(object.file)) finished.facts_awaited.insert(object.file);
   }
-  pending.activity = std::move(activity);
-  if (open.late) pending.loaded = open.late->loaded();
-  pending.executable = open.evidence.exec.executable;
-  pending.loader = open.loader;
-  pending_activities_.push_back(std::move(pending));
-  ProceedActivities(0);
+  finished.activity = std::move(activity);
+  finished.activity.startup_id = startup.startup_id;
+  finished.activity.process = startup.process;
+  finished.watches = open.watches;
+  std::vector<MappedObject> loaded;
+  if (open.late) loaded = open.late->loaded();
+  finished.complete = [this, loaded = std::move(loaded), executable = open.evidence.exec.executable,
+                       loader = open.loader](LoaderActivity* told) {
+    ChainActivity(executable, loader, loaded, told);
+  };
+  delivery_.Add(std::move(finished), now_ns_);
 }
 
-void StartupModel::ProceedActivities(WatchMask of_watches) {
-  // What happened in a process is told in order, the startup first.
-  std::set<std::string> held;
-  for (const Finishing& finishing : finishing_) {
-    if (!finishing.reached) held.insert(finishing.startup_id);
-  }
-  for (auto it = pending_activities_.begin(); it != pending_activities_.end();) {
-    const bool ready = it->facts_awaited.empty() || it->deadline_ns <= now_ns_ ||
-                       (it->watches & of_watches) != 0;
-    LoaderActivity& activity = it->activity;
-    if (!ready || held.contains(activity.startup_id)) {
-      held.insert(activity.startup_id);
-      ++it;
-      continue;
-    }
-    ChainActivity(&*it);
-    listener_->OnLoaderActivity(it->watches, activity);
-    it = pending_activities_.erase(it);
-  }
-}
-
-void StartupModel::ChainActivity(PendingActivity* pending) const {
-  std::vector<MappedObject>& loaded = pending->loaded;
-  ChainDependencies(ImagesOf(pending->executable, pending->loader), 0, &loaded);
-  for (MappedObject& object : pending->activity.objects) {
+void StartupModel::ChainActivity(const FileId& executable, const FileId& loader,
+                                 std::vector<MappedObject> loaded, LoaderActivity* activity) const {
+  ChainDependencies(ImagesOf(executable, loader), 0, &loaded);
+  for (MappedObject& object : activity->objects) {
     const auto chained =
         std::find_if(loaded.begin(), loaded.end(),
                      [&object](const MappedObject& one) { return one.file == object.file; });
@@ -678,7 +620,6 @@ void StartupModel::ChainActivity(PendingActivity* pending) const {
     object.reason = chained->reason;
     object.facts = chained->facts;
   }
-  loaded.clear();
 }
 
 std::set<FileId> StartupModel::AwaitedBy(const Open& open) const {
@@ -693,101 +634,23 @@ std::set<FileId> StartupModel::AwaitedBy(const Open& open) const {
 
 void StartupModel::Finish(std::shared_ptr<Open> open, const End& end, WatchMask watches,
                           std::optional<MilestoneKind> reached) {
-  Finishing finishing;
-  finishing.facts_awaited = AwaitedBy(*open);
-  finishing.open = std::move(open);
-  finishing.end = end;
-  finishing.watches = watches;
-  finishing.reached = reached;
-  finishing.deadline_ns = now_ns_ + options_.facts_patience_ns;
-  finishing.startup_id = StartupIdOf(finishing.open->evidence);
-  const bool at_once = options_.facts_patience_ns == 0;
-  const bool held = std::any_of(
-      finishing_.begin(), finishing_.end(),
-      [&finishing](const Finishing& one) { return one.startup_id == finishing.startup_id; });
-  if (!Proceed(&finishing, at_once, held)) finishing_.push_back(std::move(finishing));
-}
-
-bool StartupModel::Proceed(Finishing* finishing, bool at_once, bool held) {
-  if (finishing->startup == nullptr) {
-    if (!at_once && !finishing->facts_awaited.empty()) return false;
-    Open& open = *finishing->open;
-    FollowInvokedLoader(&open);  // it may have turned out only now that a loader was executed
-    finishing->startup = std::make_shared<Startup>(
-        BuildStartup(open.evidence, ImagesOf(open), finishing->end, OptionsOf(open)));
-    kept_records_ -= std::min(kept_records_, open.evidence.size());
-    if (!at_once) RequestSymbols(finishing);
-    const uint32_t pid = open.evidence.pid;
-    const uint64_t start_boottime_ns = open.evidence.start_boottime_ns;
-    open.evidence = Evidence();  // no longer needed, and large
-    open.evidence.pid = pid;
-    open.evidence.start_boottime_ns = start_boottime_ns;
-  }
-  if (held || (!at_once && !finishing->symbols_awaited.empty())) return false;
-  Deliver(*finishing);
-  return true;
-}
-
-void StartupModel::RequestSymbols(Finishing* finishing) {
-  if (!finishing->startup->timeline) return;
-  const Timeline& timeline = *finishing->startup->timeline;
-  std::map<FileId, SymbolRequest> requests;
-  for (const TimelineEntry& entry : timeline.entries) {
-    const auto* fault = std::get_if<FaultEntry>(&entry.entry);
-    if (fault == nullptr || fault->ip_object == kNoIndex) continue;
-    const Timeline::Object& object = timeline.objects[fault->ip_object];
-    if (object.file.inode == 0) continue;
-    SymbolRequest& request = requests[object.file];
-    request.path = object.path;
-    request.file_offsets.push_back(fault->ip_offset);
-  }
-  for (auto& [file, request] : requests) {
-    request.file = file;
-    request.pid = finishing->open->evidence.pid;
-    request.parent_pid = finishing->open->evidence.exec.parent_pid;
-    std::sort(request.file_offsets.begin(), request.file_offsets.end());
-    request.file_offsets.erase(
-        std::unique(request.file_offsets.begin(), request.file_offsets.end()),
-        request.file_offsets.end());
-    if (!prober_->RequestSymbols(request)) continue;
-    finishing->symbols_awaited[file] = std::move(request.file_offsets);
-  }
-}
-
-void StartupModel::Deliver(const Finishing& finishing) {
-  if (finishing.reached) {
-    listener_->OnReached(finishing.watches, *finishing.reached, finishing.startup);
-    return;
-  }
-  for (const PhaseSlice& slice : finishing.startup->phases) {
-    listener_->OnPhaseFinished(finishing.watches, *finishing.startup, slice);
-  }
-  listener_->OnFinished(finishing.watches, finishing.startup);
-}
-
-void StartupModel::ProceedAll(WatchMask of_watches) {
-  std::set<std::string> held;  // by startup
-  for (auto it = finishing_.begin(); it != finishing_.end();) {
-    const bool at_once = it->deadline_ns <= now_ns_ || (it->watches & of_watches) != 0;
-    if (Proceed(&*it, at_once, held.contains(it->startup_id))) {
-      it = finishing_.erase(it);
-    } else {
-      held.insert(it->startup_id);
-      ++it;
-    }
-  }
-  ProceedActivities(of_watches);
+  StartupDelivery::FinishedStartup finished;
+  finished.startup_id = StartupIdOf(open->evidence);
+  finished.watches = watches;
+  finished.reached = reached;
+  finished.facts_awaited = AwaitedBy(*open);
+  finished.build = [this, open = std::move(open), end] {
+    FollowInvokedLoader(open.get());  // it may have turned out only now that a loader was executed
+    kept_records_ -= std::min(kept_records_, open->evidence.size());
+    return std::make_shared<Startup>(
+        BuildStartup(open->evidence, ImagesOf(*open), end, OptionsOf(*open)));
+  };
+  delivery_.Add(std::move(finished), now_ns_);
 }
 
 void StartupModel::ClearWatch(int slot) {
   const WatchMask bit = WatchMask{1} << slot;
-  for (Finishing& finishing : finishing_) {
-    if (finishing.watches != bit) finishing.watches &= ~bit;
-  }
-  for (PendingActivity& pending : pending_activities_) {
-    if (pending.watches != bit) pending.watches &= ~bit;
-  }
-  ProceedAll(bit);  // for those, nobody will wait for what is still missing
+  delivery_.Release(bit, now_ns_);  // for those, nobody will wait for what is still missing
   watches_[slot].reset();
   std::vector<uint32_t> orphaned;
   for (auto& [pid, open] : open_) {
@@ -811,7 +674,7 @@ void StartupModel::ClearWatch(int slot) {
 
 void StartupModel::AdvanceTo(uint64_t boottime_ns) {
   now_ns_ = std::max(now_ns_, boottime_ns);
-  ProceedAll(0);
+  delivery_.Advance(now_ns_);
   std::vector<uint32_t> late;
   for (const auto& [pid, open] : open_) {
     if (open->late) {
@@ -843,8 +706,7 @@ void StartupModel::TellStuck() {
   std::partial_sort(due.begin(), due.begin() + static_cast<std::ptrdiff_t>(count), due.end());
   for (size_t i = 0; i < count; ++i) {
     Open& open = *open_.find(due[i].second)->second;
-    const StuckStartup stuck =
-        FindStuck(open.evidence, ImagesOf(open), OptionsOf(open), now_ns_);
+    const StuckStartup stuck = FindStuck(open.evidence, ImagesOf(open), OptionsOf(open), now_ns_);
     WatchMask watches = 0;
     for (int slot = 0; slot < kWatchSlots; ++slot) {
       const WatchMask bit = WatchMask{1} << slot;
@@ -863,7 +725,7 @@ void StartupModel::Finish() {
   end.boottime_ns = now_ns_;
   end.outcome = Outcome::kIncomplete;
   while (!open_.empty()) Conclude(open_.begin(), end);
-  ProceedAll(~WatchMask{0});
+  delivery_.Release(~WatchMask{0}, now_ns_);
 }
 
 }  // namespace startscope

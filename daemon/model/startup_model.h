@@ -6,7 +6,6 @@
 
 #include <array>
 #include <cstdint>
-#include <list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -21,6 +20,7 @@
 #include "daemon/model/loader_watch.h"
 #include "daemon/model/startup.h"
 #include "daemon/model/startup_builder.h"
+#include "daemon/model/startup_delivery.h"
 #include "daemon/model/startup_listener.h"
 #include "daemon/model/watch_terms.h"
 
@@ -85,8 +85,8 @@ class StartupModel {
     bool pages_read_known = true;
     bool windows_known = true;
     uint64_t deadline_ns = 0;  // absolute
-    // When it is next to be told that it lasts long, absolute (0: never), and when it last was, from
-    // its begin.
+    // When it is next to be told that it lasts long, absolute (0: never), and when it last was,
+    // from its begin.
     uint64_t stuck_due_ns = 0;
     uint64_t stuck_told_ns = 0;
     bool reached_main = false;
@@ -98,36 +98,12 @@ class StartupModel {
     FileId loader;
     std::string loader_path;
   };
-  // A startup that is over, and waits for what is still to be learnt of its files.
-  struct Finishing {
-    std::shared_ptr<Open> open;
-    std::string startup_id;
-    End end;
-    WatchMask watches = 0;
-    std::optional<MilestoneKind> reached;  // it goes on; otherwise this is its last
-    uint64_t deadline_ns = 0;
-    std::set<FileId> facts_awaited;
-    std::map<FileId, std::vector<uint64_t>> symbols_awaited;  // the offsets asked for, ascending
-    std::shared_ptr<Startup> startup;  // once built
-  };
-  // A loader activity that waits likewise.
-  struct PendingActivity {
-    LoaderActivity activity;
-    WatchMask watches = 0;
-    uint64_t deadline_ns = 0;
-    std::set<FileId> facts_awaited;
-    // All that its process has loaded, and which of it is what.
-    std::vector<MappedObject> loaded;
-    FileId executable;
-    FileId loader;
-  };
   using OpenMap = absl::flat_hash_map<uint32_t, std::unique_ptr<Open>>;
 
   void OnExec(const Event& event, const ExecEvent& exec);
   void OnExit(const Event& event, const ExitEvent& exit);
   void OnFault(const Event& event, const FaultEvent& fault);
   void OnMapping(const Event& event, const MappingEvent& mapping);
-  void OnSymbols(const SymbolsEvent& symbols);
   // Everything that is kept and looked at only when the startup is over.
   void OnDetail(const Event& event);
   void OnMark(const Event& event, const MarkEvent& mark);
@@ -157,11 +133,6 @@ class StartupModel {
   // Ends a startup, or the part of it that some watches wanted, now or when its files are known.
   void Finish(std::shared_ptr<Open> open, const End& end, WatchMask watches,
               std::optional<MilestoneKind> reached);
-  // Takes the next step; true when it was delivered. `held`: an earlier part of it must come first.
-  bool Proceed(Finishing* finishing, bool at_once, bool held);
-  void RequestSymbols(Finishing* finishing);
-  void Deliver(const Finishing& finishing);
-  void ProceedAll(WatchMask of_watches);
   void RequestLibrary(const Open& open, const MappingEvent& mapping);
   // Files that this startup maps, that were asked for and not answered.
   [[nodiscard]] std::set<FileId> AwaitedBy(const Open& open) const;
@@ -169,9 +140,10 @@ class StartupModel {
   // Goes on watching the loader of a process whose startup is over.
   void WatchLoader(const Open& over, const End& end);
   void TellActivity(const Open& open, LoaderActivity activity);
-  void ProceedActivities(WatchMask of_watches);
   // What files say of the objects of an activity: who they are, who needs them.
-  void ChainActivity(PendingActivity* pending) const;
+  // `loaded`: all that its process has loaded.
+  void ChainActivity(const FileId& executable, const FileId& loader,
+                     std::vector<MappedObject> loaded, LoaderActivity* activity) const;
   [[nodiscard]] StartupImages ImagesOf(const Open& open) const;
   [[nodiscard]] StartupImages ImagesOf(const FileId& executable, const FileId& loader) const;
   [[nodiscard]] bool MainIsMarked(const Open& open) const;
@@ -179,11 +151,10 @@ class StartupModel {
   const ModelOptions options_;
   StartupListener* const listener_;
   ImageProber* const prober_;
+  StartupDelivery delivery_;
   std::array<std::optional<WatchTerms>, kWatchSlots> watches_;
   OpenMap open_;
   ImageMap images_;
-  std::list<Finishing> finishing_;
-  std::list<PendingActivity> pending_activities_;
   size_t kept_records_ = 0;
   absl::flat_hash_map<FileId, bool> requested_;  // asked for, not answered; true: as a library
   struct Waiting {
@@ -191,8 +162,8 @@ class StartupModel {
     std::vector<Event> events;
   };
   absl::flat_hash_map<uint32_t, Waiting> waiting_;
-  // Lost since the last AdvanceTo(), and before that since the one before: what begins now was perhaps
-  // under way then, its records being among those that were not lost.
+  // Lost since the last AdvanceTo(), and before that since the one before: what begins now was
+  // perhaps under way then, its records being among those that were not lost.
   std::map<LossStage, uint64_t> lost_lately_;
   std::map<LossStage, uint64_t> lost_before_;
   uint64_t now_ns_ = 0;

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+#include "daemon/model/startup_delivery.h"
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+#include "absl/container/flat_hash_map.h"
+
+namespace startscope {
+namespace {
+
+// Names the functions, by offset in `file`, that a timeline's faults happened in.
+void NameFunctions(const FileId& file, const absl::flat_hash_map<uint64_t, std::string_view>& names,
+                   Timeline* timeline) {
+  absl::flat_hash_map<std::string_view, uint32_t> indexes;
+  for (TimelineEntry& entry : timeline->entries) {
+    auto* fault = std::get_if<FaultEntry>(&entry.entry);
+    if (fault == nullptr || fault->ip_object == kNoIndex || fault->symbol != kNoIndex) continue;
+    if (timeline->objects[fault->ip_object].file != file) continue;
+    const auto found = names.find(fault->ip_offset);
+    if (found == names.end() || found->second.empty()) continue;
+    const auto [index, first] =
+        indexes.try_emplace(found->second, static_cast<uint32_t>(timeline->symbols.size()));
+    if (first) timeline->symbols.emplace_back(found->second);
+    fault->symbol = index->second;
+  }
+}
+
+}  // namespace
+
+void StartupDelivery::Add(FinishedStartup startup, uint64_t now_ns) {
+  WaitingStartup waiting;
+  waiting.deadline_ns = now_ns + patience_ns_;
+  const bool held = std::any_of(startups_.begin(), startups_.end(), [&](const auto& one) {
+    return one.finished.startup_id == startup.startup_id;
+  });
+  waiting.finished = std::move(startup);
+  if (!TakeStep(&waiting, patience_ns_ == 0, held)) startups_.push_back(std::move(waiting));
+}
+
+void StartupDelivery::Add(FinishedActivity activity, uint64_t now_ns) {
+  activities_.push_back({std::move(activity), now_ns + patience_ns_});
+  ProceedActivities(now_ns, 0);
+}
+
+void StartupDelivery::OnFacts(const FileId& file, uint64_t now_ns) {
+  for (WaitingStartup& waiting : startups_) waiting.finished.facts_awaited.erase(file);
+  for (WaitingActivity& waiting : activities_) waiting.finished.facts_awaited.erase(file);
+  Proceed(now_ns, 0);
+}
+
+void StartupDelivery::OnSymbols(const SymbolsEvent& symbols, uint64_t now_ns) {
+  absl::flat_hash_map<uint64_t, std::string_view> names;
+  for (const SymbolsEvent::Symbol& symbol : symbols.symbols) {
+    names[symbol.file_offset] = symbol.name;
+  }
+  for (WaitingStartup& waiting : startups_) {
+    const auto awaited = waiting.symbols_awaited.find(symbols.file);
+    if (awaited == waiting.symbols_awaited.end()) continue;
+    NameFunctions(symbols.file, names, &*waiting.startup->timeline);
+    // Several may have asked for functions of the same file; who asked is not in the answer.
+    const bool answers_all =
+        std::all_of(awaited->second.begin(), awaited->second.end(),
+                    [&names](uint64_t file_offset) { return names.contains(file_offset); });
+    if (!answers_all && !names.empty()) continue;
+    waiting.symbols_awaited.erase(awaited);
+    // The file could not be opened; requests are answered in their order.
+    if (names.empty()) break;
+  }
+  Proceed(now_ns, 0);
+}
+
+void StartupDelivery::Release(WatchMask watches, uint64_t now_ns) {
+  const auto keep_others = [watches](WatchMask* of) {
+    if ((*of & ~watches) != 0) *of &= ~watches;
+  };
+  for (WaitingStartup& waiting : startups_) keep_others(&waiting.finished.watches);
+  for (WaitingActivity& waiting : activities_) keep_others(&waiting.finished.watches);
+  Proceed(now_ns, watches);
+}
+
+bool StartupDelivery::TakeStep(WaitingStartup* waiting, bool at_once, bool held) {
+  if (waiting->startup == nullptr) {
+    if (!at_once && !waiting->finished.facts_awaited.empty()) return false;
+    waiting->startup = waiting->finished.build();
+    waiting->finished.build = nullptr;  // what it holds is large
+    if (!at_once) RequestSymbols(waiting);
+  }
+  if (held || (!at_once && !waiting->symbols_awaited.empty())) return false;
+  Tell(*waiting);
+  return true;
+}
+
+void StartupDelivery::RequestSymbols(WaitingStartup* waiting) {
+  if (!waiting->startup->timeline) return;
+  const Timeline& timeline = *waiting->startup->timeline;
+  std::map<FileId, SymbolRequest> requests;
+  for (const TimelineEntry& entry : timeline.entries) {
+    const auto* fault = std::get_if<FaultEntry>(&entry.entry);
+    if (fault == nullptr || fault->ip_object == kNoIndex) continue;
+    const Timeline::Object& object = timeline.objects[fault->ip_object];
+    if (object.file.inode == 0) continue;
+    SymbolRequest& request = requests[object.file];
+    request.path = object.path;
+    request.file_offsets.push_back(fault->ip_offset);
+  }
+  for (auto& [file, request] : requests) {
+    request.file = file;
+    request.pid = waiting->startup->process.pid;
+    request.parent_pid = waiting->startup->process.parent_pid;
+    std::sort(request.file_offsets.begin(), request.file_offsets.end());
+    request.file_offsets.erase(
+        std::unique(request.file_offsets.begin(), request.file_offsets.end()),
+        request.file_offsets.end());
+    if (!prober_->RequestSymbols(request)) continue;
+    waiting->symbols_awaited[file] = std::move(request.file_offsets);
+  }
+}
+
+void StartupDelivery::Tell(const WaitingStartup& waiting) {
+  const FinishedStartup& finished = waiting.finished;
+  if (finished.reached) {
+    listener_->OnReached(finished.watches, *finished.reached, waiting.startup);
+    return;
+  }
+  for (const PhaseSlice& slice : waiting.startup->phases) {
+    listener_->OnPhaseFinished(finished.watches, *waiting.startup, slice);
+  }
+  listener_->OnFinished(finished.watches, waiting.startup);
+}
+
+void StartupDelivery::Proceed(uint64_t now_ns, WatchMask of_watches) {
+  std::set<std::string> held;  // by startup
+  for (auto it = startups_.begin(); it != startups_.end();) {
+    const bool at_once = it->deadline_ns <= now_ns || (it->finished.watches & of_watches) != 0;
+    if (TakeStep(&*it, at_once, held.contains(it->finished.startup_id))) {
+      it = startups_.erase(it);
+    } else {
+      held.insert(it->finished.startup_id);
+      ++it;
+    }
+  }
+  ProceedActivities(now_ns, of_watches);
+}
+
+void StartupDelivery::ProceedActivities(uint64_t now_ns, WatchMask of_watches) {
+  // What happened in a process is told in order, the startup first.
+  std::set<std::string> held;
+  for (const WaitingStartup& waiting : startups_) {
+    if (!waiting.finished.reached) held.insert(waiting.finished.startup_id);
+  }
+  for (auto it = activities_.begin(); it != activities_.end();) {
+    FinishedActivity& finished = it->finished;
+    const bool ready = finished.facts_awaited.empty() || it->deadline_ns <= now_ns ||
+                       (finished.watches & of_watches) != 0;
+    if (!ready || held.contains(finished.activity.startup_id)) {
+      held.insert(finished.activity.startup_id);
+      ++it;
+      continue;
+    }
+    finished.complete(&finished.activity);
+    listener_->OnLoaderActivity(finished.watches, finished.activity);
+    it = activities_.erase(it);
+  }
+}
+
+}  // namespace startscope

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The startscope authors
+
+#ifndef STARTSCOPE_DAEMON_MODEL_STARTUP_DELIVERY_H_
+#define STARTSCOPE_DAEMON_MODEL_STARTUP_DELIVERY_H_
+
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "daemon/decode/event.h"
+#include "daemon/model/startup.h"
+#include "daemon/model/startup_listener.h"
+
+namespace startscope {
+
+// Holds what is over until what is still to be learnt of its files has been learnt, or for so long
+// and no longer, and then tells the listener: what happened in one process in its order, a startup
+// before the loader's later activities. Single-threaded; does not own listener and prober.
+class StartupDelivery {
+ public:
+  StartupDelivery(uint64_t patience_ns, StartupListener* listener, ImageProber* prober)
+      : patience_ns_(patience_ns), listener_(listener), prober_(prober) {}
+
+  struct FinishedStartup {
+    std::string startup_id;
+    WatchMask watches = 0;
+    std::optional<MilestoneKind> reached;  // it goes on; otherwise this is its last
+    std::set<FileId> facts_awaited;
+    // Called once, when the facts are there or the patience is over.
+    std::function<std::shared_ptr<Startup>()> build;
+  };
+  void Add(FinishedStartup startup, uint64_t now_ns);
+
+  struct FinishedActivity {
+    LoaderActivity activity;
+    WatchMask watches = 0;
+    std::set<FileId> facts_awaited;
+    // Called once, before it is told: adds what files say of its objects.
+    std::function<void(LoaderActivity*)> complete;
+  };
+  void Add(FinishedActivity activity, uint64_t now_ns);
+
+  // A file that was asked for has been looked at, or will not be.
+  void OnFacts(const FileId& file, uint64_t now_ns);
+  void OnSymbols(const SymbolsEvent& symbols, uint64_t now_ns);
+  // Tells what is ready, and what has waited for long enough.
+  void Advance(uint64_t now_ns) { Proceed(now_ns, 0); }
+  // What these watches alone asked for is told at once; of the rest they are told no more.
+  void Release(WatchMask watches, uint64_t now_ns);
+
+ private:
+  struct WaitingStartup {
+    FinishedStartup finished;
+    uint64_t deadline_ns = 0;
+    std::map<FileId, std::vector<uint64_t>> symbols_awaited;  // the offsets asked for, ascending
+    std::shared_ptr<Startup> startup;                         // once built
+  };
+  struct WaitingActivity {
+    FinishedActivity finished;
+    uint64_t deadline_ns = 0;
+  };
+  void Proceed(uint64_t now_ns, WatchMask of_watches);
+  void ProceedActivities(uint64_t now_ns, WatchMask of_watches);
+  // Takes the next step; true when it was told. `held`: an earlier part of it must come first.
+  bool TakeStep(WaitingStartup* waiting, bool at_once, bool held);
+  void RequestSymbols(WaitingStartup* waiting);
+  void Tell(const WaitingStartup& waiting);
+
+  const uint64_t patience_ns_;
+  StartupListener* const listener_;
+  ImageProber* const prober_;
+  std::list<WaitingStartup> startups_;
+  std::list<WaitingActivity> activities_;
+};
+
+}  // namespace startscope
+
+#endif  // STARTSCOPE_DAEMON_MODEL_STARTUP_DELIVERY_H_
