@@ -37,7 +37,7 @@ def loader_log(command, what, **environment):
 def known_start(rpc, command):
     """A start of a program whose files are all known from the one before it."""
     rpc.run(command, until="UNTIL_MAIN")
-    return rpc.run(command, until="UNTIL_MAIN").startups[0]
+    return rpc.run(command, until="UNTIL_MAIN", link_facts=True).startups[0]
 
 
 def objects_of(startup):

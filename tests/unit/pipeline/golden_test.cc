@@ -60,7 +60,7 @@ std::string ReplayToText(const std::string& path) {
   std::string text;
   for (const auto& startup : collector.startups) {
     v1::Startup message;
-    ToProto(*startup, {.level = Level::kPages}, ProtoContext{}, &message);
+    ToProto(*startup, {.level = Level::kFunctions, .link_facts = true}, ProtoContext{}, &message);
     std::string one;
     google::protobuf::TextFormat::PrintToString(message, &one);
     text += one + "\n";
