@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # SPDX-FileCopyrightText: The startscope authors
 
-# run.sh [short|full]: installs the peers, builds, and measures startscope beside them. `short` takes a few minutes,
+# run.sh [short|full]: installs the peers, builds, and measures startscope beside them. `short` takes a minute,
 # leaves the peers out and fails on gross regressions only; `full` (the default) takes far longer and prints
 # what docs/performance.md holds. Needs root. On a machine that does nothing else.
 
