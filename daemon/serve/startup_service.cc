@@ -114,9 +114,9 @@ class StartupServiceImpl::Stream {
     return Send(&response);
   }
 
-  bool SendReplayed(const FinishedItem& item) {
+  bool SendReplayed(const FinishedItem& item, bool more) {
     replaying_ = true;
-    const bool sent = SendItem(item, dropped_, true);
+    const bool sent = SendItem(item, dropped_, more);
     replaying_ = false;
     return sent;
   }
@@ -405,9 +405,10 @@ grpc::Status StartupServiceImpl::WatchStartups(
                 TokenOf(plan.watch.id, plan.first_serial));
   bool open = stream.SendArmed(options_.version, *spec, plan.watch.armed);
   for (const v1::ResumeGap& gap : plan.gaps) open = open && stream.SendGap(gap);
-  for (FinishedItem& item : plan.past.items) {
-    open = open && !context->IsCancelled() && stream.SendReplayed(item);
-    item.startup.reset();
+  std::vector<FinishedItem>& past = plan.past.items;
+  for (size_t i = 0; i < past.size(); ++i) {
+    open = open && !context->IsCancelled() && stream.SendReplayed(past[i], i + 1 < past.size());
+    past[i].startup.reset();
   }
   absl::Time last_sent = absl::Now();
   while (open && !context->IsCancelled() && !subscriber->closed()) {

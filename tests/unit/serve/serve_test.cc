@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <memory>
@@ -223,6 +224,29 @@ TEST_F(ServeTest, SendsArmedFirstThenStartupsWithoutAGap) {
   context.TryCancel();
   EXPECT_EQ(reader->Finish().error_code(), grpc::CANCELLED);
   controller_.first_disarm.WaitForNotification();
+}
+
+TEST_F(ServeTest, TheLastReplayedStartupWaitsForNothingElse) {
+  options_.service.heartbeat = absl::Hours(1);
+  ASSERT_TRUE(StartServer().ok());
+  hub_.OnFinished(1, MakeStartup("a"));
+  hub_.OnFinished(1, MakeStartup("b"));
+  const auto stub = Connect();
+  v1::WatchStartupsRequest request;
+  request.set_replay_recent(2);
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(5));
+  const auto reader = stub->WatchStartups(&context, request);
+  v1::WatchStartupsResponse message;
+  ASSERT_TRUE(reader->Read(&message));
+  EXPECT_TRUE(message.has_armed());
+  for (const char* id : {"a", "b"}) {
+    ASSERT_TRUE(reader->Read(&message)) << id;
+    EXPECT_EQ(message.startup_finished().startup_id(), id);
+    EXPECT_TRUE(message.replayed());
+  }
+  context.TryCancel();
+  EXPECT_EQ(reader->Finish().error_code(), grpc::CANCELLED);
 }
 
 TEST_F(ServeTest, AQuietStreamBeats) {
