@@ -7,6 +7,8 @@
 #include <string>
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
+#include "daemon/model/init_call.h"
 #include "daemon/model/loader_ledger.h"
 #include "daemon/model/mark_names.h"
 
@@ -32,11 +34,6 @@ bool EndsConstructor(MarkKind kind) {
     default:
       return false;
   }
-}
-
-bool HasSites(const ImageFacts& facts) {
-  return std::any_of(facts.init_functions.begin(), facts.init_functions.end(),
-                     [](const InitFunction& one) { return one.site.kind != MarkKind::kNone; });
 }
 
 // Its constructors had marks when the startup began.
@@ -100,7 +97,9 @@ class Account {
       const bool is_init =
           mark.value.kind == MarkKind::kInitFunction || mark.value.kind == MarkKind::kRustStage;
       if (const LoadedObject* object = is_init ? ObjectAt(mark.value) : nullptr) {
-        begin.function = InitFunctionAt(*object, mark.value.ip);
+        InitFunctionIndex& functions =
+            functions_.try_emplace(object, object->facts).first->second;
+        begin.function = functions.Find(mark.value.ip - object->bias);
         if (begin.function != nullptr && IsConstructor(*begin.function)) begin.object = object;
       }
       begins_.push_back(begin);
@@ -200,15 +199,7 @@ class Account {
     if (until) call.duration_ns = *until - begin.boottime_ns;
     // The scheduler's figures are the main thread's, and the fault counts the whole process's.
     if (is_leader && begin.counters != nullptr && counters != nullptr) {
-      const Counters& from = *begin.counters;
-      const uint64_t off = counters->off_cpu_ns - std::min(from.off_cpu_ns, counters->off_cpu_ns);
-      const uint64_t queued =
-          counters->run_delay_ns - std::min(from.run_delay_ns, counters->run_delay_ns);
-      call.blocked_ns = std::min(off - std::min(queued, off), *call.duration_ns);
-      call.minor_faults =
-          counters->minor_faults - std::min(from.minor_faults, counters->minor_faults);
-      call.major_faults =
-          counters->major_faults - std::min(from.major_faults, counters->major_faults);
+      SetUsage(*begin.counters, *counters, &call);
     }
     object->init_calls.push_back(std::move(call));
   }
@@ -238,6 +229,7 @@ class Account {
   Startup& startup_;
   const uint64_t begin_ns_;
   std::vector<Begin> begins_;
+  absl::flat_hash_map<const LoadedObject*, InitFunctionIndex> functions_;
   size_t calls_ = 0;
 };
 
@@ -254,7 +246,7 @@ std::vector<const LoadedObject*> UnmarkedLibraries(const Evidence& evidence,
   std::vector<const LoadedObject*> unmarked;
   for (const LoadedObject& one : loaded) {
     if (one.is_executable || one.is_loader || one.facts == nullptr) continue;
-    if (HasSites(*one.facts) && !IsMarked(one, evidence.exec.begin_boottime_ns)) {
+    if (HasInitSites(*one.facts) && !IsMarked(one, evidence.exec.begin_boottime_ns)) {
       unmarked.push_back(&one);
     }
   }

@@ -110,15 +110,4 @@ std::vector<LoadedObject> ReadLinkMap(const Evidence& evidence, const StartupIma
   return objects;
 }
 
-const InitFunction* InitFunctionAt(const LoadedObject& object, uint64_t address) {
-  if (object.facts == nullptr) return nullptr;
-  const auto& functions = object.facts->init_functions;
-  const auto found =
-      std::find_if(functions.begin(), functions.end(), [&](const InitFunction& function) {
-        return function.site.kind != MarkKind::kNone &&
-               object.bias + function.site.address == address;
-      });
-  return found == functions.end() ? nullptr : &*found;
-}
-
 }  // namespace startscope

@@ -43,9 +43,6 @@ struct LoadedObject {
 std::vector<LoadedObject> ReadLinkMap(const Evidence& evidence, const StartupImages& images,
                                       const BoundaryFinder& finder, uint64_t until_ns);
 
-// The function of an object that begins at an address in memory; nullptr: none that is known.
-const InitFunction* InitFunctionAt(const LoadedObject& object, uint64_t address);
-
 }  // namespace startscope
 
 #endif  // STARTSCOPE_DAEMON_MODEL_LINK_MAP_H_

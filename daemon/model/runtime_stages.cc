@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
+#include "daemon/model/init_call.h"
 #include "daemon/model/mark_names.h"
 
 namespace startscope {
@@ -35,9 +35,7 @@ bool IsStage(MarkKind kind) {
   }
 }
 
-uint64_t Delta(uint64_t later, uint64_t earlier) { return later - std::min(later, earlier); }
-
-// The executable's init functions by the place where they are marked.
+// The executable's init functions by their marks.
 class InitFunctions {
  public:
   InitFunctions(const Evidence& evidence, const StartupImages& images) {
@@ -45,16 +43,15 @@ class InitFunctions {
     facts_ = images.executable->facts.get();
     image_ = images.executable->image;
     shift_ = evidence.exec.at_entry - facts_->entry_address;
-    for (const InitFunction& function : facts_->init_functions) {
-      if (function.site.kind != MarkKind::kNone) by_site_.emplace(function.site.address, &function);
-    }
+    index_ = InitFunctionIndex(facts_);
   }
 
-  [[nodiscard]] const InitFunction* Find(const MarkEvent& mark) const {
-    if (facts_ == nullptr || mark.image != image_) return nullptr;
-    const auto found = by_site_.find(mark.ip - shift_);
-    if (found == by_site_.end() || found->second->site.kind != mark.kind) return nullptr;
-    return found->second;
+  [[nodiscard]] const InitFunction* Find(const MarkEvent& mark) {
+    const bool is_of_one =
+        mark.kind == MarkKind::kInitFunction || mark.kind == MarkKind::kRustStage;
+    if (!is_of_one || mark.image != image_) return nullptr;
+    const InitFunction* function = index_.Find(mark.ip - shift_);
+    return function != nullptr && function->site.kind == mark.kind ? function : nullptr;
   }
   [[nodiscard]] bool is_go() const {
     return facts_ != nullptr && facts_->language == Language::kGo;
@@ -64,7 +61,7 @@ class InitFunctions {
   const ImageFacts* facts_ = nullptr;
   uint32_t image_ = 0;
   uint64_t shift_ = 0;
-  absl::flat_hash_map<uint64_t, const InitFunction*> by_site_;
+  InitFunctionIndex index_;
 };
 
 // Collects sub-marks, each name once, where it was seen first.
@@ -148,7 +145,7 @@ void AddRuntimeStages(const Evidence& evidence, const StartupImages& images, con
       startup->runtime.libc == Libc::kMusl && startup->runtime.linkage == Linkage::kDynamic;
   Stages stages(evidence.exec.begin_boottime_ns);
   if (sources.marks) {
-    const InitFunctions functions(evidence, images);
+    InitFunctions functions(evidence, images);
     const std::string package_inits = MarkName(MarkKind::kGoMainInit);
     bool runtime_is_done = false;
     for (const auto& mark : evidence.marks) {
@@ -179,7 +176,7 @@ void AddRuntimeStages(const Evidence& evidence, const StartupImages& images, con
 void AddPackageInits(const Evidence& evidence, const StartupImages& images, const End& end,
                      Startup* startup) {
   if (startup->level < Level::kFunctions) return;  // the marks are another watch's
-  const InitFunctions functions(evidence, images);
+  InitFunctions functions(evidence, images);
   if (!functions.is_go()) return;
   const auto object =
       std::find_if(startup->objects.begin(), startup->objects.end(),
@@ -195,14 +192,8 @@ void AddPackageInits(const Evidence& evidence, const StartupImages& images, cons
     // The next function of a package, or one that is entered again after its stack has grown.
     if (is_init && open != nullptr && open->unit == function->unit) continue;
     if (open != nullptr) {
-      const Counters& from = opened->now;
-      const Counters& to = mark.value.now;
       open->duration_ns = mark.boottime_ns - begin - open->offset_ns;
-      open->blocked_ns = std::min(
-          *open->duration_ns,
-          Delta(Delta(to.off_cpu_ns, from.off_cpu_ns), Delta(to.run_delay_ns, from.run_delay_ns)));
-      open->minor_faults = Delta(to.minor_faults, from.minor_faults);
-      open->major_faults = Delta(to.major_faults, from.major_faults);
+      SetUsage(opened->now, mark.value.now, open);
       open = nullptr;
     }
     if (mark.value.kind == MarkKind::kMain) return;

@@ -13,6 +13,7 @@
 
 #include "daemon/model/boundary_finder.h"
 #include "daemon/model/dependency_chain.h"
+#include "daemon/model/init_call.h"
 #include "daemon/model/invoked_loader.h"
 #include "daemon/model/startup_builder.h"
 #include "daemon/model/stuck_finder.h"
@@ -28,11 +29,7 @@ constexpr size_t kStuckAtOnce = 8;
 
 // Level FUNCTIONS wants marks in it, and there are none.
 bool LacksFunctionMarks(const KnownImage& image) {
-  const auto& functions = image.facts->init_functions;
-  return image.attached_boottime_ns == 0 &&
-         std::any_of(functions.begin(), functions.end(), [](const InitFunction& function) {
-           return function.site.kind != MarkKind::kNone;
-         });
+  return image.attached_boottime_ns == 0 && HasInitSites(*image.facts);
 }
 
 }  // namespace
