@@ -89,6 +89,7 @@ ss_rule RuleOf(const WatchSpec& spec, const KernelFilter& filter) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Capture>> Capture::Start(const CaptureOptions& options,
+                                                        const KernelFeatures& features,
                                                         Launcher* launcher,
                                                         StartupListener* listener) {
   std::unique_ptr<Capture> self(new Capture(options, listener));
@@ -96,7 +97,7 @@ absl::StatusOr<std::unique_ptr<Capture>> Capture::Start(const CaptureOptions& op
   if (options.bpf.argument_bytes != 0) {
     SS_ASSIGN_OR_RETURN(self->redactor_, ArgumentRedactor::Create(options.redact));
   }
-  self->features_ = ReadKernelFeatures();
+  self->features_ = features;
   SS_ASSIGN_OR_RETURN(self->object_, BpfObject::Load(self->features_, options.bpf));
   self->attacher_ = std::make_unique<ProbeAttacher>(self->object_.get());
   SS_ASSIGN_OR_RETURN(self->source_,

@@ -47,6 +47,7 @@ class Capture : public WatchController, public ImageProber {
  public:
   // `listener` is called on the core thread; it and `launcher` must outlive this.
   static absl::StatusOr<std::unique_ptr<Capture>> Start(const CaptureOptions& options,
+                                                        const KernelFeatures& features,
                                                         Launcher* launcher,
                                                         StartupListener* listener);
   ~Capture() override;

@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "daemon/base/errno_status.h"
+#include "daemon/collect/kernel_features.h"
 #include "daemon/inspect/launcher.h"
 #include "daemon/pipeline.h"
 #include "daemon/privilege/privilege_drop.h"
@@ -103,11 +104,12 @@ absl::StatusOr<ServerSockets> OpenSockets(const DaemonOptions& options,
 
 // From here on the process has what it needs to trace, and nothing else.
 absl::StatusOr<PrivilegeReport> LockDown(const DaemonOptions& options,
+                                         const KernelFeatures& features,
                                          const std::optional<Account>& account) {
   PrivilegePlan plan;
   plan.account = account;
   plan.traces = options.replay_path.empty();
-  plan.perf_uprobes = plan.traces && !ReadKernelFeatures().uprobe_multi;
+  plan.perf_uprobes = plan.traces && !features.uprobe_multi;
   absl::StatusOr<PrivilegeReport> report = DropPrivileges(plan);
   if (!report.ok()) return report;
   SS_RETURN_IF_ERROR(InstallSyscallFilter(options.seccomp, /*keeps_root=*/report->uid == 0));
@@ -162,12 +164,14 @@ absl::Status RunDaemon(const DaemonOptions& options) {
   SS_ASSIGN_OR_RETURN(ServerSockets sockets, OpenSockets(options, account, &server_options));
   // Before the privileges go, which its children need in order to have fewer still.
   std::unique_ptr<Launcher> launcher;
+  KernelFeatures features;
   if (options.replay_path.empty()) {
+    features = ReadKernelFeatures();
     SS_ASSIGN_OR_RETURN(launcher, Launcher::Start(InspectorPaths()));
   }
   // On a machine with more to do than it can, the ring must still be emptied before it is full.
   SetUrgency(Urgency::kUrgent);
-  SS_ASSIGN_OR_RETURN(server_options.service.privileges, LockDown(options, account));
+  SS_ASSIGN_OR_RETURN(server_options.service.privileges, LockDown(options, features, account));
 
   const CgroupResolver cgroups;
   Hub hub(options.hub, &cgroups);
@@ -175,7 +179,7 @@ absl::Status RunDaemon(const DaemonOptions& options) {
   std::unique_ptr<Capture> capture;
   WatchController* controller = &replay;
   if (options.replay_path.empty()) {
-    SS_ASSIGN_OR_RETURN(capture, Capture::Start(options.capture, launcher.get(), &hub));
+    SS_ASSIGN_OR_RETURN(capture, Capture::Start(options.capture, features, launcher.get(), &hub));
     controller = capture.get();
   } else {
     SS_RETURN_IF_ERROR(Replay(options, &hub, &replay));

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "bpf/event.h"
+#include "daemon/base/nul_separated.h"
 #include "daemon/decode/image_codec.h"
 
 namespace startscope {
@@ -77,13 +78,9 @@ ExecArguments ToArguments(Bytes bytes) {
   constexpr size_t kFixed = offsetof(ss_exec_arguments, text);
   ss_exec_arguments from{};
   std::memcpy(&from, bytes.data(), kFixed);
-  std::string_view text(reinterpret_cast<const char*>(bytes.data()) + kFixed,
-                        std::min<size_t>(from.text_len, bytes.size() - kFixed));
   ExecArguments to;
-  for (size_t end = text.find('\0'); end != std::string_view::npos; end = text.find('\0')) {
-    to.values.emplace_back(text.substr(0, end));
-    text.remove_prefix(end + 1);
-  }
+  to.values = SplitNulTerminated({reinterpret_cast<const char*>(bytes.data()) + kFixed,
+                                  std::min<size_t>(from.text_len, bytes.size() - kFixed)});
   if (from.argc > to.values.size()) to.omitted = from.argc - to.values.size();
   to.unreadable = (from.flags & SS_ARGUMENTS_UNREADABLE) != 0;
   return to;

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "bpf/event.h"
+#include "daemon/base/nul_separated.h"
 
 namespace startscope {
 namespace {
@@ -18,15 +19,6 @@ namespace {
 constexpr size_t kTail = offsetof(ss_exec_event, tail);
 constexpr size_t kText = offsetof(ss_exec_event_with_arguments, arguments.text);
 constexpr size_t kMaxText = 60000;  // a record states its size in 16 bits
-
-std::vector<std::string> SplitArguments(std::string_view text) {
-  std::vector<std::string> arguments;
-  for (size_t end = text.find('\0'); end != std::string_view::npos; end = text.find('\0')) {
-    arguments.emplace_back(text.substr(0, end));
-    text.remove_prefix(end + 1);
-  }
-  return arguments;
-}
 
 // Puts `name` where argv[0] stands behind the file names.
 void SetArgv0(const std::string& name, ss_exec_event* event) {
@@ -66,7 +58,7 @@ std::optional<std::vector<uint8_t>> RedactExecRecord(std::span<const uint8_t> re
   std::memcpy(&arguments, record.data() + sizeof(event), kFixed);
   const std::string_view text(reinterpret_cast<const char*>(record.data()) + kText,
                               std::min<size_t>(arguments.text_len, record.size() - kText));
-  const std::vector<std::string> kept = redactor.Redact(SplitArguments(text));
+  const std::vector<std::string> kept = redactor.Redact(SplitNulTerminated(text));
   std::string joined;
   for (const std::string& argument : kept) {
     if (joined.size() + argument.size() + 1 > kMaxText) break;
