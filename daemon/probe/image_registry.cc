@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -110,11 +111,16 @@ void ImageRegistry::ResolverLoop() {
 
 std::shared_ptr<const UniqueFd> ImageRegistry::RootOf(uint32_t pid, uint32_t parent_pid) {
   for (const uint32_t process : {pid, parent_pid}) {
-    for (const RecentRoot& recent : recent_roots_) {
-      if (recent.pid == process) return recent.root;
-    }
+    const auto recent =
+        std::find_if(recent_roots_.begin(), recent_roots_.end(),
+                     [process](const RecentRoot& one) { return one.pid == process; });
     absl::StatusOr<UniqueFd> root = OpenRootOf(process);
-    if (!root.ok()) continue;
+    if (!root.ok()) {
+      if (recent != recent_roots_.end()) return recent->root;
+      continue;
+    }
+    // It may have another root by now (chroot, pivot_root).
+    if (recent != recent_roots_.end()) recent_roots_.erase(recent);
     if (recent_roots_.size() >= kMaxRecentRoots) recent_roots_.pop_back();
     recent_roots_.push_front(
         {process, BoottimeNs(), std::make_shared<const UniqueFd>(*std::move(root))});

@@ -97,6 +97,10 @@ class Distribution(unittest.TestCase):
         self.assertGreaterEqual(difference, statistics.mean(added) - 3)
 
 
+def faults_of(startup):
+    return sum(harness.number(startup["faults"], kind) for kind in ("minor", "major"))
+
+
 class KernelCounts(unittest.TestCase):
     def test_unperturbed_counts_equal_the_witness(self):
         with harness.Daemon() as daemon:
@@ -118,14 +122,14 @@ class KernelCounts(unittest.TestCase):
     def test_exact_states_the_faults_it_added(self):
         with harness.Daemon() as daemon:
             path = harness.program("hello_glibc_dynamic")
-            plain, _, _ = traced_with_witness(daemon, path, "unperturbed")
-            exact, _, _ = traced_with_witness(daemon, path, "exact")
+            # Where the stack lies is drawn anew each time, and moves the count by one or two: the least of some.
+            plain, exact = (
+                min((traced_with_witness(daemon, path, precision)[0] for _ in range(3)), key=faults_of)
+                for precision in ("unperturbed", "exact"))
             added = harness.number(exact["observer"], "added_minor_faults")
             self.assertGreater(added, 0)
-            total = [sum(harness.number(s["faults"], k) for k in ("minor", "major"))
-                     for s in (plain, exact)]
-            self.assertGreater(total[1], total[0])
-            self.assertLessEqual(total[1] - total[0], added + 2)
+            self.assertGreater(faults_of(exact), faults_of(plain))
+            self.assertLessEqual(faults_of(exact) - faults_of(plain), added + 2)
 
 
 if __name__ == "__main__":

@@ -118,7 +118,7 @@ class OddFiles(unittest.TestCase):
             self.assertEqual(startup["runtime"]["libc"], "LIBC_GLIBC")
             for name in ("libc.so.6", "libm.so.6", "ld-linux-x86-64.so.2"):
                 one, = [o for o in startup["objects"] if o["path"].endswith("/" + name)]
-                self.assertEqual(one["soname"], name)
+                self.assertEqual(one["soname"], name, startup["degradations"])
                 self.assertGreater(int(one["minor_faults"]) + int(one["major_faults"]), 0)
             # Its probes are in place by now.
             self.assertEqual(again["degradations"], [])
