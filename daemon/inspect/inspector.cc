@@ -205,6 +205,7 @@ absl::Status Inspector::Fill(Slot& slot, uint64_t deadline_ns) {
       InspectorProcess::Start(launcher_, deadline_ns);
   if (!process.ok()) {
     ++ends_in_a_row_;
+    ++restarts_;
     last_end_ns_ = MonotonicNs();
     return process.status();
   }

@@ -85,19 +85,18 @@ class Killing(unittest.TestCase):
         directory = tempfile.mkdtemp(dir="/var/tmp")
         self.addCleanup(shutil.rmtree, directory)
         kills = 50
+        killed = set()  # one that is killed may still be seen alive a moment later
         done = threading.Event()
         with harness.Daemon() as daemon:
             def kill_all():
-                killed = 0
-                while killed < kills and not done.is_set():
+                while len(killed) < kills and not done.is_set():
                     for pid in inspectors(daemon):
                         try:
                             os.kill(pid, signal.SIGKILL)
-                            killed += 1
+                            killed.add(pid)
                         except ProcessLookupError:
                             pass
                     time.sleep(0.01)
-                return killed
 
             killer = threading.Thread(target=kill_all)
             # New files each time, so that each is looked at.
@@ -116,7 +115,9 @@ class Killing(unittest.TestCase):
             status = harness.wait_for(
                 lambda: (lambda s: s if s.running else None)(inspector_status(daemon)),
                 "the inspector to run again")
-            self.assertGreaterEqual(status.restarts, kills // 2)
+            # One that is killed before it has said that it is there is not told apart from one
+            # that could not be started twice in a row.
+            self.assertGreaterEqual(status.restarts, len(killed) // 2)
             for startup in startups:
                 harness.check_startup(self, startup)
             # What was not looked at is said.
