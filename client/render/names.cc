@@ -76,6 +76,9 @@ constexpr Named<LossStage> kLossStages[] = {
     {LOSS_STAGE_KERNEL_STATE, "kernel state"},
     {LOSS_STAGE_IMAGES, "images"},
     {LOSS_STAGE_KEPT, "kept startups"},
+    {LOSS_STAGE_EARLY, "early records"},
+    {LOSS_STAGE_DETAILS, "details"},
+    {LOSS_STAGE_LOADER, "loader events"},
 };
 
 constexpr Named<ProbeState> kProbeStates[] = {

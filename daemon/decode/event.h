@@ -209,6 +209,9 @@ enum class LossStage : uint8_t {
   kKernelState = 7,
   kImages = 8,
   kKept = 9,
+  kEarly = 10,
+  kDetails = 11,
+  kLoader = 12,
 };
 
 // Records between the previous event of this stage and this one are missing.

@@ -560,6 +560,7 @@ void ToProto(const DaemonStatus& from, v1::GetStatusResponse* to) {
     added->set_knob(loss.knob);
     added->set_name(loss.name);
     added->set_eviction(loss.eviction);
+    added->set_consequence(loss.consequence);
   }
   for (const DaemonStatus::Image& image : from.images) {
     v1::ImageStatus* added = to->add_images();

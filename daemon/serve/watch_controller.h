@@ -98,6 +98,7 @@ struct DaemonStatus {
     std::string knob;
     std::string name;
     bool eviction = false;  // within a bound; nothing that was asked for is missing from a watch
+    std::string consequence = {};
   };
   struct Image {
     std::shared_ptr<const ImageFacts> facts;

@@ -89,7 +89,7 @@ TEST(EnumTest, ModelAndWireAgree) {
   EXPECT_EQ(static_cast<int>(Libc::kUnknown), v1::LIBC_UNKNOWN);
   EXPECT_EQ(static_cast<int>(Linkage::kStaticPie), v1::LINKAGE_STATIC_PIE);
   EXPECT_EQ(static_cast<int>(Language::kUnknown), v1::LANGUAGE_UNKNOWN);
-  EXPECT_EQ(static_cast<int>(LossStage::kSubscriber), v1::LOSS_STAGE_SUBSCRIBER);
+  EXPECT_EQ(static_cast<int>(LossStage::kLoader), v1::LOSS_STAGE_LOADER);
 }
 
 TEST(CgroupTest, RecognisesContainersAndPods) {
