@@ -27,12 +27,13 @@ constexpr char kMainFooter[] =
     "  startscope run --format json -- ls     as data, one Startup per line\n"
     "  startscope watch --exe '/usr/bin/*'    every start on this machine that matches\n"
     "  startscope show last                   the most recent start, in full\n"
+    "  startscope metrics                     starts as Prometheus metrics, on loopback\n"
     "  startscope doctor                      what cannot be measured here, and what to do\n"
     "\n"
     "Exit codes: 0 done, 2 usage, 3 no daemon, 4 the daemon failed or refused, 5 connection lost,\n"
-    "6 no such startup. run gives the command's own code, 125 when startscope failed once the\n"
-    "command had started, 126 when it cannot be executed, 127 when it is not found, 128 + n when\n"
-    "signal n killed it.";
+    "6 no such startup, 7 where exports go cannot be used, 8 not all was exported. run gives the\n"
+    "command's own code, 125 when startscope failed once the command had started, 126 when it cannot\n"
+    "be executed, 127 when it is not found, 128 + n when signal n killed it.";
 
 constexpr char kRunFooter[] =
     "Examples:\n"
@@ -313,6 +314,15 @@ std::variant<ParsedCommand, ParseStop> ParseArguments(const std::vector<std::str
   SetUp(*doctor_app, "");
   AddCommon(*doctor_app, common);
 
+  // A program of their own reads what follows, --help included.
+  CLI::App* exporter_apps[] = {
+      app.add_subcommand("metrics", "Serve program starts as Prometheus metrics"),
+      app.add_subcommand("export", "Hand program starts on as OpenTelemetry traces")};
+  for (CLI::App* exporter_app : exporter_apps) {
+    exporter_app->set_help_flag();
+    exporter_app->prefix_command();
+  }
+
   // What follows `--` is the command's and must not be read as ours.
   auto separator = arguments.end();
   if (std::find(arguments.begin(), arguments.end(), "run") != arguments.end()) {
@@ -334,6 +344,9 @@ std::variant<ParsedCommand, ParseStop> ParseArguments(const std::vector<std::str
     return UsageError(error.what(), chosen() == &app ? "" : chosen()->get_name());
   }
 
+  if (exporter_apps[0]->parsed() || exporter_apps[1]->parsed()) {
+    return ParsedCommand(ExporterCall{arguments});
+  }
   watch_filter.Fill(watch.filter);
   list_filter.Fill(list.filter);
   run.common = watch.common = list.common = show.common = status.common = doctor.common = common;

@@ -93,8 +93,13 @@ struct DoctorOptions {
   CommonOptions common;
 };
 
+// `metrics` and `export`, whose options are startscope-exporter's own: all that was on the command line.
+struct ExporterCall {
+  std::vector<std::string> arguments;
+};
+
 using ParsedCommand = std::variant<RunOptions, WatchOptions, ListOptions, ShowOptions,
-                                   StatusOptions, DoctorOptions>;
+                                   StatusOptions, DoctorOptions, ExporterCall>;
 
 // What to print instead of doing anything: help, the version, or a usage error.
 struct ParseStop {

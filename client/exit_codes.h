@@ -22,6 +22,10 @@ enum ExitCode : int {
   kExitConnectionLost = 5,
   // `show`: no such startup, or more than one.
   kExitNotFound = 6,
+  // `metrics` and `export`: where the result is to go cannot be used.
+  kExitDestination = 7,
+  // `export`: some startups could not be read, or did not get there.
+  kExitIncomplete = 8,
   // `run`: startscope itself failed although the command ran: data lost, result not written.
   kExitRunFailed = 125,
   // `run`: the command exists but could not be executed.

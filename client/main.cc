@@ -14,6 +14,7 @@
 
 #include "client/arguments.h"
 #include "client/commands/doctor_command.h"
+#include "client/commands/exporter_call.h"
 #include "client/commands/list_command.h"
 #include "client/commands/run_command.h"
 #include "client/commands/show_command.h"
@@ -29,6 +30,7 @@ int Execute(const ListOptions& options) { return ListCommand(options); }
 int Execute(const ShowOptions& options) { return ShowCommand(options); }
 int Execute(const StatusOptions& options) { return StatusCommand(options); }
 int Execute(const DoctorOptions& options) { return DoctorCommand(options); }
+int Execute(const ExporterCall& call) { return CallExporter(call); }
 
 // Descriptors 0 to 2 that were closed when we started would be taken by our sockets, and then be
 // written to as if they were the terminal.

@@ -23,6 +23,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "client/find_program.h"
 #include "client/render/text_sanitizer.h"
 #include "daemon/base/errno_status.h"
 
@@ -34,11 +35,6 @@ constexpr size_t kTailBytes = 16 * 1024;
 // Detaching its probes takes the daemon up to seconds on some kernels.
 constexpr absl::Duration kStopTimeout = absl::Seconds(5);
 constexpr absl::Duration kTerminateTimeout = absl::Seconds(5);
-
-bool IsProgram(const std::string& path) {
-  struct stat info {};
-  return stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) && access(path.c_str(), X_OK) == 0;
-}
 
 class SpawnSetup {
  public:
@@ -60,32 +56,9 @@ class SpawnSetup {
 }  // namespace
 
 absl::StatusOr<std::string> FindDaemonBinary() {
-  if (const char* named = getenv("STARTSCOPE_DAEMON"); named != nullptr && named[0] != '\0') {
-    if (!IsProgram(named)) {
-      return absl::NotFoundError(
-          absl::StrCat("STARTSCOPE_DAEMON names ", named, ", which is not an executable file"));
-    }
-    return std::string(named);
-  }
-  std::vector<std::string> candidates;
-  char self[PATH_MAX];
-  if (const ssize_t size = readlink("/proc/self/exe", self, sizeof(self)); size > 0) {
-    std::string directory(self, static_cast<size_t>(size));
-    directory.resize(directory.rfind('/'));
-    for (const char* relative : {"/", "/../libexec/", "/../sbin/"}) {
-      candidates.push_back(absl::StrCat(directory, relative, "startscoped"));
-    }
-  }
-  candidates.push_back("/usr/sbin/startscoped");
-  const char* search_path = getenv("PATH");
-  for (const std::string& directory : std::vector<std::string>(
-           absl::StrSplit(search_path == nullptr ? "" : search_path, ':', absl::SkipEmpty()))) {
-    // A relative entry would let the current directory choose what root executes.
-    if (directory[0] == '/') candidates.push_back(directory + "/startscoped");
-  }
-  for (const std::string& candidate : candidates) {
-    if (IsProgram(candidate)) return candidate;
-  }
+  std::string path;
+  SS_ASSIGN_OR_RETURN(path, FindProgram("startscoped", "STARTSCOPE_DAEMON"));
+  if (!path.empty()) return path;
   return absl::NotFoundError(
       "no daemon is running, and startscoped was not found to start a private one (install it, or "
       "name it in STARTSCOPE_DAEMON)");

@@ -19,6 +19,7 @@ import time
 BUILD = pathlib.Path(os.environ.get("STARTSCOPE_BUILD", "build")).resolve()
 CLIENT = BUILD / "bin" / "startscope"
 DAEMON = BUILD / "bin" / "startscoped"
+EXPORTER = BUILD / "bin" / "startscope-exporter"
 INSPECTOR = BUILD / "bin" / "startscope-inspector"
 PROGRAMS = BUILD / "programs"
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
