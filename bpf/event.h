@@ -294,6 +294,7 @@ struct ss_rule {
 /* Control groups of whose processes nothing is recorded. */
 #define SS_NEVER_CGROUPS 16
 
+#define SS_FILE_KNOWN (~0ull)
 /* A file by device and inode: key of the map of executables that the daemon knows already. */
 struct ss_file_key {
   __u64 inode;

@@ -56,7 +56,7 @@ static __always_inline int fault_entry(unsigned long address, unsigned long ip,
   /* At level PHASES the entry is the record: it dates boundaries and, by the kernel's counts as of
    * now, says how many faults came before it. */
   if (state->level < SS_LEVEL_OBJECTS) {
-    struct ss_fault_event *event = reserve_event(SS_EVENT_FAULT, SS_FAULT_ENTRY_SIZE, task);
+    struct ss_fault_event *event = reserve_event_at(SS_EVENT_FAULT, SS_FAULT_ENTRY_SIZE, task, now);
     if (!event) return 0;
     fill_fault(event, task, address, ip, now, flags);
     submit_event(event, false);

@@ -126,12 +126,12 @@ static __always_inline bool take_budget(const struct exec_identity *identity, __
 
 static __always_inline void read_identity(struct task_struct *task, struct linux_binprm *bprm,
                                           struct exec_identity *identity) {
-  struct inode *inode = BPF_CORE_READ(bprm, file, f_inode);
+  struct inode *inode = bprm->file->f_inode;
   identity->uid = bpf_get_current_uid_gid();
   identity->tgid = task->tgid;
   identity->cgroup_id = bpf_get_current_cgroup_id();
-  identity->inode = BPF_CORE_READ(inode, i_ino);
-  identity->dev = BPF_CORE_READ(inode, i_sb, s_dev);
+  identity->inode = inode->i_ino;
+  identity->dev = inode->i_sb->s_dev;
   identity->ancestor_mask = ancestor_rule_slots ? ancestor_rules(task) : 0;
 }
 
@@ -204,7 +204,9 @@ int BPF_PROG(on_begin_new_exec, struct linux_binprm *bprm) {
 #define AT_SYSINFO_EHDR_KEY 33
 #define AUXV_PAIRS 24
 
-static __always_inline void take_auxv_pair(__u64 key, __u64 value, struct ss_exec_event *event) {
+/* True: nothing of what is looked for can follow (fs/binfmt_elf.c, create_elf_tables() writes AT_ENTRY
+ * last of them). */
+static __always_inline bool take_auxv_pair(__u64 key, __u64 value, struct ss_exec_event *event) {
   switch (key) {
     case AT_PHDR_KEY:
       event->at_phdr = value;
@@ -214,32 +216,30 @@ static __always_inline void take_auxv_pair(__u64 key, __u64 value, struct ss_exe
       break;
     case AT_ENTRY_KEY:
       event->at_entry = value;
-      break;
+      return true;
     case AT_SYSINFO_EHDR_KEY:
       event->vdso_start = value;
       break;
   }
+  return key == AT_NULL_KEY;
 }
 
 static __always_inline void read_auxv(struct mm_struct *mm, struct ss_exec_event *event) {
-  const char *auxv = (const char *)mm + bpf_core_field_offset(mm->saved_auxv);
-  __u64 first = 0;
-  bpf_probe_read_kernel(&first, sizeof(first), auxv);
+  const __u64 *auxv = (void *)mm + bpf_core_field_offset(mm->saved_auxv);
+  barrier_var(auxv); /* the array's length differs between kernels: only its begin is relocated */
   /* A 32-bit program's pairs are 32-bit words (fs/compat_binfmt_elf.c): the first one's value, never 0,
    * then stands in the upper half of what would be the first key. */
-  const bool narrow = first >> 32;
-  for (int i = 0; i < AUXV_PAIRS; i++) {
-    if (narrow) {
-      __u32 pair[2] = {};
-      bpf_probe_read_kernel(pair, sizeof(pair), auxv + sizeof(pair) * i);
-      if (pair[0] == AT_NULL_KEY) return;
-      take_auxv_pair(pair[0], pair[1], event);
-    } else {
-      __u64 pair[2] = {};
-      bpf_probe_read_kernel(pair, sizeof(pair), auxv + sizeof(pair) * i);
-      if (pair[0] == AT_NULL_KEY) return;
-      take_auxv_pair(pair[0], pair[1], event);
+  if (auxv[0] >> 32) {
+#pragma unroll
+    for (int i = 0; i < AUXV_PAIRS; i++) {
+      const __u64 pair = auxv[i];
+      if (take_auxv_pair((__u32)pair, pair >> 32, event)) return;
     }
+    return;
+  }
+#pragma unroll
+  for (int i = 0; i < AUXV_PAIRS; i++) {
+    if (take_auxv_pair(auxv[2 * i], auxv[2 * i + 1], event)) return;
   }
 }
 
@@ -250,8 +250,8 @@ static __always_inline void read_auxv(struct mm_struct *mm, struct ss_exec_event
 /* Fills the tail; returns its length. Offsets are masked so that the verifier sees their bounds. */
 static __always_inline __u32 read_names(struct linux_binprm *bprm, struct mm_struct *mm,
                                         struct ss_exec_event *event) {
-  const char *filename = BPF_CORE_READ(bprm, filename);
-  const char *interp = BPF_CORE_READ(bprm, interp);
+  const char *filename = bprm->filename;
+  const char *interp = bprm->interp;
   __u32 used = 0;
   long length = bpf_probe_read_kernel_str(event->tail, SS_EXEC_FILENAME_MAX, filename);
   if (length > 1) {
@@ -270,7 +270,7 @@ static __always_inline __u32 read_names(struct linux_binprm *bprm, struct mm_str
   }
   if (used > SS_EXEC_TAIL_MAX - ARGV0_MAX) used = SS_EXEC_TAIL_MAX - ARGV0_MAX;
   length = bpf_probe_read_user_str(event->tail + used, ARGV0_MAX,
-                                   (void *)BPF_CORE_READ(mm, arg_start));
+                                   (void *)mm->arg_start);
   if (length > 1) {
     event->argv0_len = length - 1;
     used += length - 1;
@@ -286,35 +286,37 @@ static __always_inline void fill_exec_event(struct ss_exec_event *event, struct 
   /* The ring hands out memory with old records in it: nothing of it may leave with this one. */
   __builtin_memset((char *)event + sizeof(event->header), 0,
                    offsetof(struct ss_exec_event, tail) - sizeof(event->header));
-  struct mm_struct *mm = BPF_CORE_READ(task, mm);
-  const struct cred *cred = BPF_CORE_READ(task, cred);
-  struct task_struct *parent = BPF_CORE_READ(task, real_parent, group_leader);
-  struct inode *inode = BPF_CORE_READ(bprm, file, f_inode);
-  struct pid *pid = BPF_CORE_READ(task, thread_pid);
-  const __u32 dev = BPF_CORE_READ(inode, i_sb, s_dev);
+  struct mm_struct *mm = task->mm;
+  const struct cred *cred = task->cred;
+  struct task_struct *parent = task->real_parent->group_leader;
+  struct inode *inode = bprm->file->f_inode;
+  struct pid *pid = task->thread_pid;
+  const __u32 dev = inode->i_sb->s_dev;
   event->begin_boottime_ns = state->begin_ns;
   event->begin = state->begin;
-  event->exec_id = BPF_CORE_READ(task, self_exec_id);
+  event->exec_id = task->self_exec_id;
   event->watch_mask = state->watch_mask;
   event->cgroup_id = bpf_get_current_cgroup_id();
-  event->parent_tgid = BPF_CORE_READ(parent, tgid);
-  event->parent_start_boottime_ns = BPF_CORE_READ(parent, start_boottime);
-  event->stack_start = BPF_CORE_READ(mm, start_stack);
-  event->brk_start = BPF_CORE_READ(mm, start_brk);
-  event->exe_inode = BPF_CORE_READ(inode, i_ino);
+  event->parent_tgid = parent->tgid;
+  event->parent_start_boottime_ns = parent->start_boottime;
+  event->stack_start = mm->start_stack;
+  event->brk_start = mm->start_brk;
+  event->exe_inode = inode->i_ino;
   event->exe_dev_major = DEV_MAJOR(dev);
   event->exe_dev_minor = DEV_MINOR(dev);
-  event->uid = BPF_CORE_READ(cred, uid.val);
-  event->gid = BPF_CORE_READ(cred, gid.val);
-  event->euid = BPF_CORE_READ(cred, euid.val);
+  event->uid = cred->uid.val;
+  event->gid = cred->gid.val;
+  event->euid = cred->euid.val;
   event->begin_source = state->begin_source;
-  if (BPF_CORE_READ_BITFIELD_PROBED(bprm, secureexec)) event->flags |= SS_EXEC_SECURE;
-  event->mnt_ns = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
-  const unsigned int level = BPF_CORE_READ(pid, level);
+  if (BPF_CORE_READ_BITFIELD(bprm, secureexec)) event->flags |= SS_EXEC_SECURE;
+  event->mnt_ns = task->nsproxy->mnt_ns->ns.inum;
+  const unsigned int level = pid->level;
   struct upid number = {};
   bpf_core_read(&number, sizeof(number), &pid->numbers[level & 31]);
   event->pid_in_ns = number.nr;
-  event->argc = BPF_CORE_READ(bprm, argc);
+  __u32 argc = bprm->argc;
+  barrier_var(argc); /* or half of it is loaded, which CO-RE does not relocate */
+  event->argc = argc;
   bpf_get_current_comm(event->comm, sizeof(event->comm));
   read_auxv(mm, event);
   const __u32 used = read_names(bprm, mm, event);
@@ -325,11 +327,11 @@ static __always_inline void fill_exec_event(struct ss_exec_event *event, struct 
  * often all of it is; a fault is not taken for the rest. */
 static __always_inline void read_arguments(struct linux_binprm *bprm, struct mm_struct *mm,
                                            struct ss_exec_arguments *arguments) {
-  const __u64 begin = BPF_CORE_READ(mm, arg_start);
-  __u64 wanted = BPF_CORE_READ(mm, arg_end) - begin;
+  const __u64 begin = mm->arg_start;
+  __u64 wanted = mm->arg_end - begin;
   const __u64 on_first_page = PAGE_BYTES - (begin & (PAGE_BYTES - 1));
   arguments->total_bytes = wanted;
-  arguments->argc = BPF_CORE_READ(bprm, argc);
+  arguments->argc = bprm->argc;
   arguments->text_len = 0;
   arguments->flags = 0;
   arguments->pad = 0;
@@ -343,11 +345,22 @@ static __always_inline void read_arguments(struct linux_binprm *bprm, struct mm_
   arguments->text_len = wanted;
 }
 
-static __always_inline bool is_known_file(const struct ss_exec_event *event) {
+/* While the daemon looks at a file, further starts of it need not wake it. */
+#define WAKE_AGAIN_NS 5000000ull
+
+static __always_inline bool must_wake(const struct ss_exec_event *event) {
   struct ss_file_key key = {.inode = event->exe_inode,
                             .dev_major = event->exe_dev_major,
                             .dev_minor = event->exe_dev_minor};
-  return bpf_map_lookup_elem(&known_files, &key);
+  const __u64 now = event->header.boottime_ns;
+  __u64 *woken_ns = bpf_map_lookup_elem(&known_files, &key);
+  if (woken_ns) {
+    if (*woken_ns == SS_FILE_KNOWN || now < *woken_ns + WAKE_AGAIN_NS) return false;
+    *woken_ns = now; /* cannot undo the daemon's answer: that is an element of its own */
+    return true;
+  }
+  bpf_map_update_elem(&known_files, &key, &now, BPF_NOEXIST);
+  return true;
 }
 
 static __always_inline void emit_exec(struct task_struct *task, struct linux_binprm *bprm,
@@ -356,7 +369,7 @@ static __always_inline void emit_exec(struct task_struct *task, struct linux_bin
   if (!event) return;
   fill_exec_event(event, task, bprm, state);
   read_counters(task, &event->now);
-  submit_event(event, !is_known_file(event));
+  submit_event(event, must_wake(event));
 }
 
 static __always_inline void emit_exec_with_arguments(struct task_struct *task,
@@ -369,10 +382,10 @@ static __always_inline void emit_exec_with_arguments(struct task_struct *task,
   /* Old records may show in what is unused of the tail: the daemon clears it, daemon/redact. */
   fill_exec_event(event, task, bprm, state);
   read_counters(task, &event->now);
-  read_arguments(bprm, BPF_CORE_READ(task, mm), &whole->arguments);
+  read_arguments(bprm, task->mm, &whole->arguments);
   event->header.size = offsetof(struct ss_exec_event_with_arguments, arguments.text) +
                        whole->arguments.text_len;
-  submit_event(whole, !is_known_file(event));
+  submit_event(whole, must_wake(event));
 }
 
 SEC("tp_btf/sched_process_exec")
@@ -438,7 +451,7 @@ int BPF_PROG(on_process_exit, struct task_struct *task) {
   if (own && own->role == ROLE_PROCESS && own->generation == generation && task != leader) {
     state = own; /* died inside exec, before it became the leader */
   } else {
-    if (BPF_CORE_READ(task, signal, live.counter) > 0) return 0;
+    if (task->signal->live.counter > 0) return 0;
     state = process_state(task);
     holder = leader;
   }
@@ -447,9 +460,9 @@ int BPF_PROG(on_process_exit, struct task_struct *task) {
   const __u32 kind = state->executed ? SS_EVENT_EXIT : SS_EVENT_EXEC_FAILED;
   struct ss_exit_event *event = reserve_event(kind, sizeof(*event), task);
   if (event) {
-    event->exec_id = BPF_CORE_READ(task, self_exec_id);
+    event->exec_id = task->self_exec_id;
     event->begin_boottime_ns = state->begin_ns;
-    event->exit_code = BPF_CORE_READ(task, exit_code);
+    event->exit_code = task->exit_code;
     event->flags = state->executed ? 0 : SS_EXIT_BEFORE_EXEC;
     read_counters(task, &event->now);
     submit_event(event, false);

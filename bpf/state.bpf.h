@@ -87,13 +87,13 @@ struct {
   __type(value, struct ss_rule);
 } rules SEC(".maps");
 
-/* Executables whose facts the daemon has. An exec of any other wakes it at once: it must open the file
- * while the process is there. */
+/* Executables whose facts the daemon has (SS_FILE_KNOWN), and when an exec of one that it has not last
+ * woke it: it must open the file while the process is there. */
 struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
   __uint(max_entries, 8192);
   __type(key, struct ss_file_key);
-  __type(value, __u32);
+  __type(value, __u64);
 } known_files SEC(".maps");
 
 /* What each control group may still begin. A group that was forgotten begins again with its burst. */
@@ -146,7 +146,8 @@ static __always_inline struct ss_stats *my_stats(void) {
 }
 
 /* Reserves a record of exactly `size` bytes and fills its header. NULL: no room, and counted. */
-static __always_inline void *reserve_event(__u16 kind, const __u32 size, struct task_struct *task) {
+static __always_inline void *reserve_event_at(__u16 kind, const __u32 size,
+                                              struct task_struct *task, __u64 boottime_ns) {
   struct ss_stats *counts = my_stats();
   struct ss_event_header *header = bpf_ringbuf_reserve(&events, size, 0);
   if (!header) {
@@ -157,11 +158,15 @@ static __always_inline void *reserve_event(__u16 kind, const __u32 size, struct 
   header->kind = kind;
   header->size = size;
   header->cpu = bpf_get_smp_processor_id();
-  header->boottime_ns = bpf_ktime_get_boot_ns();
+  header->boottime_ns = boottime_ns;
   header->tgid = task->tgid;
   header->tid = task->pid;
   header->start_boottime_ns = task->group_leader->start_boottime;
   return header;
+}
+
+static __always_inline void *reserve_event(__u16 kind, const __u32 size, struct task_struct *task) {
+  return reserve_event_at(kind, size, task, bpf_ktime_get_boot_ns());
 }
 
 /* The reader polls on a timer; waking it from here costs an inter-processor interrupt, dear in a
@@ -208,12 +213,12 @@ static __always_inline __u64 throttled_ns(struct task_struct *task) {
   if (!bpf_core_field_exists(task->sched_task_group) ||
       !bpf_core_field_exists(((struct task_group *)0)->cfs_bandwidth.throttled_time))
     return 0;
-  struct task_group *group = BPF_CORE_READ(task, sched_task_group);
+  struct task_group *group = task->sched_task_group;
   __u64 sum = 0;
   for (int i = 0; i < CGROUPS_READ_MAX && group; i++) {
-    struct task_group *parent = BPF_CORE_READ(group, parent);
+    struct task_group *parent = group->parent;
     if (!parent) break; /* the root has no quota */
-    sum += BPF_CORE_READ(group, cfs_bandwidth.throttled_time);
+    sum += group->cfs_bandwidth.throttled_time;
     group = parent;
   }
   return sum;

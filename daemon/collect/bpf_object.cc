@@ -230,10 +230,10 @@ void BpfObject::SetNeverCgroups(const std::vector<CgroupPlace>& places) {
 
 void BpfObject::SetFileKnown(const FileId& file, bool known) {
   const ss_file_key key = {file.inode, file.device_major, file.device_minor};
-  const uint32_t one = 1;
+  const uint64_t value = SS_FILE_KNOWN;
   const int map = bpf_map__fd(skeleton_->maps.known_files);
   if (known) {
-    bpf_map_update_elem(map, &key, &one, BPF_ANY);
+    bpf_map_update_elem(map, &key, &value, BPF_ANY);
   } else {
     bpf_map_delete_elem(map, &key);
   }

@@ -194,8 +194,10 @@ void ImageRegistry::Resolve(const SymbolRequest& request) {
 uint32_t ImageRegistry::WantedKinds() const {
   constexpr uint32_t kDlopenKinds = 1u << static_cast<unsigned>(MarkKind::kDlopen) |
                                     1u << static_cast<unsigned>(MarkKind::kDlclose);
-  return (wanted_.startup ? ~(kDlopenKinds | kFunctionMarks) : 0u) |
-         (wanted_.dlopen ? kDlopenKinds : 0u) | (wanted_.functions ? kFunctionMarks : 0u);
+  const uint32_t wanted = (wanted_.startup ? ~(kDlopenKinds | kFunctionMarks) : 0u) |
+                          (wanted_.dlopen ? kDlopenKinds : 0u) |
+                          (wanted_.functions ? kFunctionMarks : 0u);
+  return wanted & ~options_.needless_marks;
 }
 
 // Some site of it is wanted and not in place.

@@ -37,6 +37,8 @@ struct ImageRegistryOptions {
   size_t max_waiting = 1024;
   NeverProbe never_probe;
   DebugFinderOptions debug_files;
+  // Bit per MarkKind that is never placed, because something cheaper shows the same moment.
+  uint32_t needless_marks = 0;
 };
 
 // Knows the files that were executed or used as loaders: has each inspected once, numbers it, and
