@@ -90,10 +90,10 @@ ss_rule RuleOf(const WatchSpec& spec, const KernelFilter& filter) {
 
 absl::StatusOr<std::unique_ptr<Capture>> Capture::Start(const CaptureOptions& options,
                                                         const KernelFeatures& features,
-                                                        Launcher* launcher,
+                                                        const Launchers& launchers,
                                                         StartupListener* listener) {
   std::unique_ptr<Capture> self(new Capture(options, listener));
-  SS_ASSIGN_OR_RETURN(self->inspector_, Inspector::Start(options.inspector, launcher));
+  SS_ASSIGN_OR_RETURN(self->inspector_, Inspector::Start(options.inspector, launchers.inspectors));
   if (options.bpf.argument_bytes != 0) {
     SS_ASSIGN_OR_RETURN(self->redactor_, ArgumentRedactor::Create(options.redact));
   }
@@ -114,7 +114,8 @@ absl::StatusOr<std::unique_ptr<Capture>> Capture::Start(const CaptureOptions& op
     images.needless_marks = 1u << static_cast<unsigned>(MarkKind::kLoaderEntry);
   }
   self->images_ = std::make_unique<ImageRegistry>(
-      images, self->inspector_.get(), self->attacher_.get(), [raw = self.get()](const ImageEvent& event) {
+      images, launchers.openers, self->inspector_.get(), self->attacher_.get(),
+      [raw = self.get()](const ImageEvent& event) {
         raw->object_->SetFileKnown(event.facts->file,
                                    !event.forgotten && event.facts->error.empty());
         raw->Post([raw, bytes = EncodeImageEvent(event)] {

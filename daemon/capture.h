@@ -45,10 +45,15 @@ struct CaptureOptions {
 // taken one at a time. With no watch nothing is attached and no side-band is open.
 class Capture : public WatchController, public ImageProber {
  public:
-  // `listener` is called on the core thread; it and `launcher` must outlive this.
+  // What starts the processes that read files and those that open them.
+  struct Launchers {
+    Launcher* inspectors = nullptr;
+    Launcher* openers = nullptr;
+  };
+  // `listener` is called on the core thread; it and the launchers must outlive this.
   static absl::StatusOr<std::unique_ptr<Capture>> Start(const CaptureOptions& options,
                                                         const KernelFeatures& features,
-                                                        Launcher* launcher,
+                                                        const Launchers& launchers,
                                                         StartupListener* listener);
   ~Capture() override;
 

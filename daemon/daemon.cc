@@ -22,6 +22,7 @@
 #include "daemon/pipeline.h"
 #include "daemon/privilege/privilege_drop.h"
 #include "daemon/privilege/service_notifier.h"
+#include "daemon/probe/patient_opener.h"
 
 namespace startscope {
 namespace {
@@ -163,15 +164,20 @@ absl::Status RunDaemon(const DaemonOptions& options) {
   ServerOptions server_options = options.server;
   SS_ASSIGN_OR_RETURN(ServerSockets sockets, OpenSockets(options, account, &server_options));
   // Before the privileges go, which its children need in order to have fewer still.
-  std::unique_ptr<Launcher> launcher;
+  std::unique_ptr<Launcher> inspectors;
   KernelFeatures features;
   if (options.replay_path.empty()) {
     features = ReadKernelFeatures();
-    SS_ASSIGN_OR_RETURN(launcher, Launcher::Start(InspectorPaths()));
+    SS_ASSIGN_OR_RETURN(inspectors, Launcher::Start(InspectorPaths()));
   }
   // On a machine with more to do than it can, the ring must still be emptied before it is full.
   SetUrgency(Urgency::kUrgent);
   SS_ASSIGN_OR_RETURN(server_options.service.privileges, LockDown(options, features, account));
+  // After them, whose children need no more, and before there are threads.
+  std::unique_ptr<Launcher> openers;
+  if (options.replay_path.empty()) {
+    SS_ASSIGN_OR_RETURN(openers, StartOpenerLauncher());
+  }
 
   const CgroupResolver cgroups;
   Hub hub(options.hub, &cgroups);
@@ -179,7 +185,7 @@ absl::Status RunDaemon(const DaemonOptions& options) {
   std::unique_ptr<Capture> capture;
   WatchController* controller = &replay;
   if (options.replay_path.empty()) {
-    SS_ASSIGN_OR_RETURN(capture, Capture::Start(options.capture, features, launcher.get(), &hub));
+    SS_ASSIGN_OR_RETURN(capture, Capture::Start(options.capture, features, {inspectors.get(), openers.get()}, &hub));
     controller = capture.get();
   } else {
     SS_RETURN_IF_ERROR(Replay(options, &hub, &replay));

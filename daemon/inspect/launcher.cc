@@ -3,7 +3,13 @@
 
 #include "daemon/inspect/launcher.h"
 
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <array>
+#include <cerrno>
 #include <cstring>
 #include <optional>
 #include <span>
@@ -22,7 +28,30 @@ absl::StatusOr<std::unique_ptr<Launcher>> Launcher::Start(const std::vector<std:
   UniqueFd program;
   SS_ASSIGN_OR_RETURN(program, OpenInspectorProgram(paths));
   SS_ASSIGN_OR_RETURN(SpawnedProcess process, SpawnProgram(program.get()));
-  return std::unique_ptr<Launcher>(new Launcher(std::move(process)));
+  return std::unique_ptr<Launcher>(new Launcher(kInspectorName, std::move(process)));
+}
+
+absl::StatusOr<std::unique_ptr<Launcher>> Launcher::Fork(const char* name,
+                                                         const std::function<int(int)>& child) {
+  std::pair<UniqueFd, UniqueFd> ends;
+  SS_ASSIGN_OR_RETURN(ends, MakeSocketPair());
+  SpawnedProcess process;
+  process.pid = fork();
+  if (process.pid < 0) return ErrnoStatus(errno, name, "it cannot be started");
+  if (process.pid == 0) {
+    prctl(PR_SET_NAME, name, 0, 0, 0);
+    dup2(ends.second.get(), kInspectorSocket);
+    const int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) dup2(nothing, fd);
+    close_range(kInspectorSocket + 1, ~0u, 0);
+    // A terminal's signals are for the daemon.
+    setsid();
+    ServeLaunches(kInspectorSocket, [&child] { return child(kInspectorSocket); });
+    _exit(0);
+  }
+  process.pidfd.Reset(static_cast<int>(syscall(SYS_pidfd_open, process.pid, 0)));
+  process.socket = std::move(ends.first);
+  return std::unique_ptr<Launcher>(new Launcher(name, std::move(process)));
 }
 
 absl::StatusOr<Frame> Launcher::Exchange(const LaunchOrder& order, const UniqueFd& descriptor,
@@ -41,13 +70,13 @@ absl::StatusOr<SpawnedProcess> Launcher::Launch(uint64_t deadline_ns) {
   absl::StatusOr<Frame> frame = Exchange({LaunchTask::kStart, 0}, ends.second, deadline_ns);
   if (!frame.ok()) {
     return absl::UnavailableError(
-        absl::StrCat(kInspectorName, ": its launcher does not answer: ", frame.status().message(),
+        absl::StrCat(name_, ": its launcher does not answer: ", frame.status().message(),
                      " (restart the daemon)"));
   }
   const std::optional<LaunchReport> report = DecodeReport(frame->bytes);
-  if (!report) return absl::InternalError(absl::StrCat(kInspectorName, ": of another version"));
+  if (!report) return absl::InternalError(absl::StrCat(name_, ": of another version"));
   if (report->pid == 0 || frame->descriptors.size() != 1) {
-    return ErrnoStatus(static_cast<int>(report->status), kInspectorName, "it cannot be started");
+    return ErrnoStatus(static_cast<int>(report->status), name_, "it cannot be started");
   }
   SpawnedProcess child;
   child.pid = static_cast<int>(report->pid);

@@ -5,6 +5,7 @@
 #define STARTSCOPE_DAEMON_INSPECT_LAUNCHER_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -19,13 +20,18 @@
 
 namespace startscope {
 
-// Starts inspectors for a daemon that may no longer do what making a sandbox takes: a process of its
-// own, executed while the daemon still has its privileges, which reads nothing of others' and does
-// nothing but start children and end them. Ends with its owner. Any thread.
+// Starts children for a daemon that cannot do so itself: because it may no longer do what making a
+// sandbox takes, or because it has threads. A process of its own, which reads nothing of others' and
+// does nothing but start children and end them. Ends with its owner. Any thread.
 class Launcher {
  public:
   // Executes the first of `paths` that is there. Fails, saying what to do, where none is.
   static absl::StatusOr<std::unique_ptr<Launcher>> Start(const std::vector<std::string>& paths);
+
+  // Copies this process, which has one thread, under that name. The copy keeps nothing open; in its
+  // children `child` runs, with the socket that it is given.
+  static absl::StatusOr<std::unique_ptr<Launcher>> Fork(const char* name,
+                                                        const std::function<int(int)>& child);
 
   // A new child, with a socket to it.
   absl::StatusOr<SpawnedProcess> Launch(uint64_t deadline_ns);
@@ -34,10 +40,12 @@ class Launcher {
   absl::StatusOr<int> TakeStatus(int pid);
 
  private:
-  explicit Launcher(SpawnedProcess process) : process_(std::move(process)) {}
+  Launcher(std::string name, SpawnedProcess process)
+      : name_(std::move(name)), process_(std::move(process)) {}
   absl::StatusOr<Frame> Exchange(const LaunchOrder& order, const UniqueFd& descriptor,
                                  uint64_t deadline_ns) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
+  const std::string name_;
   absl::Mutex mutex_;
   SpawnedProcess process_ ABSL_GUARDED_BY(mutex_);
 };

@@ -26,11 +26,15 @@ struct Place {
   std::string path;
 };
 
+// Asks no file system, which may not answer.
 bool IsSame(const UniqueFd& one, const UniqueFd& other) {
-  struct stat a {};
-  struct stat b {};
-  return fstat(one.get(), &a) == 0 && fstat(other.get(), &b) == 0 && a.st_dev == b.st_dev &&
-         a.st_ino == b.st_ino;
+  struct statx a {};
+  struct statx b {};
+  const auto known = [](const UniqueFd& fd, struct statx* status) {
+    return statx(fd.get(), "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO, status) == 0;
+  };
+  return known(one, &a) && known(other, &b) && a.stx_dev_major == b.stx_dev_major &&
+         a.stx_dev_minor == b.stx_dev_minor && a.stx_ino == b.stx_ino;
 }
 
 // The directory of the image below its root, with a slash at both ends and links followed; empty
@@ -48,17 +52,11 @@ std::string DirectoryOf(const DebuggedImage& image, const UniqueFd& root) {
   return path.substr(0, path.rfind('/') + 1);
 }
 
-// Who could write it could write the image as well, or is root. Links may lead anywhere in the
-// root: what the kernel makes up, which opening and reading may change, has no size.
-bool MayBeDebugFile(const struct stat& debug, uid_t image_owner, mode_t image_mode) {
-  const mode_t more = debug.st_mode & ~image_mode & (S_IWGRP | S_IWOTH);
-  return (debug.st_uid == 0 || debug.st_uid == image_owner) && more == 0 && debug.st_size > 0;
-}
-
 }  // namespace
 
-DebugFinder::DebugFinder(const DebugFinderOptions& options)
+DebugFinder::DebugFinder(const DebugFinderOptions& options, Opener opener)
     : options_(options),
+      open_(std::move(opener)),
       own_root_(std::make_shared<const UniqueFd>(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC))) {}
 
 std::vector<DebugCandidate> DebugFinder::Find(const DebugReference& reference,
@@ -87,9 +85,9 @@ std::vector<DebugCandidate> DebugFinder::Find(const DebugReference& reference,
   if (!options_.debuginfod_cache.empty() && !id.empty()) {
     places.push_back({own_root_, absl::StrCat(options_.debuginfod_cache, "/", id, "/debuginfo")});
   }
-  const FileCheck accepts = [owner = image.owner, mode = image.mode](const struct stat& status) {
-    return MayBeDebugFile(status, owner, mode);
-  };
+  OpenRequest request;
+  request.how = OpenRequest::How::kBelow;
+  request.debug_file_of = {image.owner, image.mode};
   struct stat self {};
   if (fstat(image.fd, &self) != 0) return {};
   std::vector<std::pair<uint64_t, uint64_t>> seen = {{self.st_dev, self.st_ino}};
@@ -97,8 +95,9 @@ std::vector<DebugCandidate> DebugFinder::Find(const DebugReference& reference,
   const uint64_t end_ns = BoottimeNs() + kPatienceNs;
   for (const Place& place : places) {
     if (found.size() >= kMaxDebugCandidates || BoottimeNs() > end_ns) break;
-    absl::StatusOr<OpenedFile> file = opener_.Open(
-        place.path, [place, accepts] { return OpenBelow(*place.root, place.path, accepts); });
+    request.root = place.root;
+    request.path = place.path;
+    absl::StatusOr<OpenedFile> file = open_(request);
     if (absl::IsDeadlineExceeded(file.status()) || absl::IsResourceExhausted(file.status())) break;
     if (!file.ok()) continue;
     const std::pair<uint64_t, uint64_t> number = {file->stamp.device, file->stamp.inode};

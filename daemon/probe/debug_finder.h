@@ -13,7 +13,7 @@
 #include "daemon/base/unique_fd.h"
 #include "daemon/elf/debug_file.h"
 #include "daemon/inspect/inspector.h"
-#include "daemon/probe/patient_opener.h"
+#include "daemon/probe/open_request.h"
 
 namespace startscope {
 
@@ -39,7 +39,9 @@ struct DebuggedImage {
 // the image's is for the reader to say. Any thread.
 class DebugFinder {
  public:
-  explicit DebugFinder(const DebugFinderOptions& options = {});
+  // `opener` is not that of images, so that file systems which do not answer here keep none of those
+  // from being opened.
+  explicit DebugFinder(const DebugFinderOptions& options = {}, Opener opener = OpenNow);
 
   // Best first, each file once, at most kMaxDebugCandidates. Stops at the first that does not open
   // in time.
@@ -47,9 +49,8 @@ class DebugFinder {
 
  private:
   const DebugFinderOptions options_;
+  const Opener open_;
   const std::shared_ptr<const UniqueFd> own_root_;
-  // Its own, so that file systems which do not answer here keep no image from being opened.
-  PatientOpener opener_;
 };
 
 }  // namespace startscope

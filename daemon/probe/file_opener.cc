@@ -4,10 +4,12 @@
 #include "daemon/probe/file_opener.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <sys/fsuid.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -22,6 +24,7 @@
 #include "absl/strings/str_cat.h"
 #include "daemon/base/errno_status.h"
 #include "daemon/privilege/capabilities.h"
+#include "daemon/probe/user_file_systems.h"
 
 namespace startscope {
 namespace {
@@ -73,6 +76,12 @@ std::optional<FileId> IdAsMapped(int fd) {
   return id;
 }
 
+absl::Status ServedByAProcess(const std::string& path) {
+  return absl::FailedPreconditionError(
+      absl::StrCat(path, ": not looked at: it is on a file system in user space (FUSE), which need "
+                         "not answer"));
+}
+
 // Looks at what an O_PATH descriptor names and, if it is a regular file, opens it for reading.
 absl::StatusOr<OpenedFile> Reopen(const UniqueFd& handle, const std::string& path,
                                   const FileCheck& accepts = {}) {
@@ -83,6 +92,12 @@ absl::StatusOr<OpenedFile> Reopen(const UniqueFd& handle, const std::string& pat
   }
   if (accepts && !accepts(status)) {
     return absl::PermissionDeniedError(absl::StrCat(path, ": not a file to be opened"));
+  }
+  const FileId id_by_stat = {major(status.st_dev), minor(status.st_dev), status.st_ino};
+  struct statfs system {};
+  if (fstatfs(handle.get(), &system) != 0) return ErrnoStatus(errno, path);
+  if (system.f_type == FUSE_SUPER_MAGIC && !IsOnVirtioFs(id_by_stat)) {
+    return ServedByAProcess(path);
   }
   OpenedFile file;
   // Not blocking: the owner of a file may hold a lease on it, for which an open would wait.
@@ -97,8 +112,10 @@ absl::StatusOr<OpenedFile> Reopen(const UniqueFd& handle, const std::string& pat
   file.stamp = FileStamp::Of(status);
   file.owner = status.st_uid;
   file.mode = status.st_mode;
-  file.id = IdAsMapped(file.fd.get())
-                .value_or(FileId{major(status.st_dev), minor(status.st_dev), status.st_ino});
+  file.id = IdAsMapped(file.fd.get()).value_or(id_by_stat);
+  if (system.f_type == OVERLAYFS_SUPER_MAGIC && MayBeFuseBelow(file.fd.get(), file.id)) {
+    return ServedByAProcess(path);
+  }
   return file;
 }
 

@@ -2,8 +2,9 @@
 // SPDX-FileCopyrightText: The startscope authors
 
 // Opening files that others name. Nothing here follows a path twice: a descriptor is opened without
-// touching the file (O_PATH), looked at, and only then reopened for reading. Blocks for as long as
-// a file system likes: see PatientOpener.
+// touching the file (O_PATH), looked at, and only then reopened for reading. Nothing on FUSE is
+// opened: whoever serves it may leave any call unanswered, a read by the kernel under a breakpoint
+// and even close() among them. Blocks for as long as a file system likes: see PatientOpener.
 
 #ifndef STARTSCOPE_DAEMON_PROBE_FILE_OPENER_H_
 #define STARTSCOPE_DAEMON_PROBE_FILE_OPENER_H_

@@ -57,8 +57,8 @@ std::shared_ptr<const UniqueFd> RootSeenBy(const FileViewer& viewer) {
 
 }  // namespace
 
-ImageRegistry::ImageRegistry(const ImageRegistryOptions& options, Inspector* inspector,
-                             ProbeAttacher* attacher,
+ImageRegistry::ImageRegistry(const ImageRegistryOptions& options, Launcher* openers,
+                             Inspector* inspector, ProbeAttacher* attacher,
                              std::function<void(const ImageEvent&)> publish,
                              std::function<void(const SymbolsEvent&)> publish_symbols)
     : options_(options),
@@ -66,7 +66,10 @@ ImageRegistry::ImageRegistry(const ImageRegistryOptions& options, Inspector* ins
       attacher_(attacher),
       publish_(std::move(publish)),
       publish_symbols_(std::move(publish_symbols)),
-      debug_finder_(options.debug_files),
+      opener_(openers, {}),
+      debug_opener_(openers, {}),
+      debug_finder_(options.debug_files,
+                    [this](const OpenRequest& request) { return debug_opener_.Open(request); }),
       inotify_(inotify_init1(IN_NONBLOCK | IN_CLOEXEC)),
       requests_(options.max_waiting),
       resolver_([this] { ResolverLoop(); }) {}
@@ -143,11 +146,17 @@ void ImageRegistry::Resolve(const ProbeRequest& request) {
   }
   // A short-lived process is gone at any moment: its root, once open, stays.
   const std::shared_ptr<const UniqueFd> root = RootOf(request.pid, request.parent_pid);
-  absl::StatusOr<OpenedFile> file = opener_.Open(request.path, [request, root] {
-    return request.map_address == 0 ? OpenExecutableOf(request.pid, *root, request.path,
-                                                       {request.file, request.mapped_file})
-                                    : OpenMapped(*root, request.path, {request.file, request.file});
-  });
+  OpenRequest wanted;
+  wanted.how = OpenRequest::How::kMapped;
+  wanted.path = request.path;
+  wanted.root = root;
+  wanted.expected = {request.file, request.file};
+  if (request.map_address == 0) {
+    wanted.how = OpenRequest::How::kExecutableOf;
+    wanted.pid = request.pid;
+    wanted.expected.mapped = request.mapped_file;
+  }
+  absl::StatusOr<OpenedFile> file = opener_.Open(wanted);
   if (!file.ok()) return PublishFailure(request, file.status());
   const Role role = request.is_loader    ? Role::kLoader
                     : request.is_library ? Role::kLibrary
@@ -158,8 +167,11 @@ void ImageRegistry::Resolve(const ProbeRequest& request) {
       facts->kind == ImageKind::kExecutable ? facts->interpreter : std::string();
   if (loader_path.empty() || !root->valid()) return;
   // The loader is asked for separately, when the process may be gone.
-  absl::StatusOr<OpenedFile> loader =
-      opener_.Open(loader_path, [root, loader_path] { return OpenBelow(*root, loader_path); });
+  OpenRequest below;
+  below.how = OpenRequest::How::kBelow;
+  below.path = loader_path;
+  below.root = root;
+  absl::StatusOr<OpenedFile> loader = opener_.Open(below);
   // A name that the file alone states must not lead to what the kernel would never execute.
   if (!loader.ok() || (loader->mode & (S_IXUSR | S_IXGRP | S_IXOTH)) == 0) return;
   Admit(*std::move(loader), {root, loader_path}, Role::kLoader, /*publish_anyway=*/false);
@@ -174,9 +186,12 @@ void ImageRegistry::Resolve(const SymbolRequest& request) {
     if (known != images_.end()) file = Duplicate(known->second->file);
   }
   if (!file.fd.valid()) {
-    absl::StatusOr<OpenedFile> opened = opener_.Open(request.path, [request, root] {
-      return OpenMapped(*root, request.path, {request.file, request.file});
-    });
+    OpenRequest wanted;
+    wanted.how = OpenRequest::How::kMapped;
+    wanted.path = request.path;
+    wanted.root = root;
+    wanted.expected = {request.file, request.file};
+    absl::StatusOr<OpenedFile> opened = opener_.Open(wanted);
     if (opened.ok()) file = *std::move(opened);
   }
   SymbolsEvent event;
@@ -388,12 +403,20 @@ void ImageRegistry::Publish(const Image& image) {
   publish_(event);
 }
 
+absl::StatusOr<OpenedFile> ImageRegistry::OpenFor(const FileViewer& viewer,
+                                                  const std::string& path) {
+  OpenRequest request;
+  request.how = OpenRequest::How::kAsViewer;
+  request.path = path;
+  request.viewer = viewer;
+  return opener_.Open(request);
+}
+
 absl::Status ImageRegistry::Prepare(const FileViewer& viewer, const std::string& path) {
   std::string next = path;
   const std::shared_ptr<const UniqueFd> root = RootSeenBy(viewer);
   for (int depth = 0; depth <= kMaxInterpreters; ++depth) {
-    absl::StatusOr<OpenedFile> file =
-        opener_.Open(next, [viewer, next] { return OpenAsViewer(viewer, next); });
+    absl::StatusOr<OpenedFile> file = OpenFor(viewer, next);
     if (!file.ok()) return file.status();
     {
       absl::MutexLock lock(&mutex_);
@@ -412,8 +435,7 @@ absl::Status ImageRegistry::Prepare(const FileViewer& viewer, const std::string&
       continue;
     }
     next = facts->interpreter;
-    absl::StatusOr<OpenedFile> loader =
-        opener_.Open(next, [viewer, next] { return OpenAsViewer(viewer, next); });
+    absl::StatusOr<OpenedFile> loader = OpenFor(viewer, next);
     if (!loader.ok()) return loader.status();
     Admit(*std::move(loader), {root, facts->interpreter}, Role::kLoader, /*publish_anyway=*/false);
     return absl::OkStatus();
@@ -423,8 +445,7 @@ absl::Status ImageRegistry::Prepare(const FileViewer& viewer, const std::string&
 }
 
 absl::Status ImageRegistry::PrepareLibrary(const FileViewer& viewer, const std::string& path) {
-  absl::StatusOr<OpenedFile> file =
-      opener_.Open(path, [viewer, path] { return OpenAsViewer(viewer, path); });
+  absl::StatusOr<OpenedFile> file = OpenFor(viewer, path);
   if (!file.ok()) return file.status();
   const std::shared_ptr<const ImageFacts> facts =
       Admit(*std::move(file), {RootSeenBy(viewer), path}, Role::kLibrary, /*publish_anyway=*/false);
@@ -432,7 +453,9 @@ absl::Status ImageRegistry::PrepareLibrary(const FileViewer& viewer, const std::
 }
 
 absl::Status ImageRegistry::PrepareOwn(const std::string& path, Role role) {
-  absl::StatusOr<OpenedFile> file = opener_.Open(path, [path] { return OpenOwn(path); });
+  OpenRequest request;
+  request.path = path;
+  absl::StatusOr<OpenedFile> file = opener_.Open(request);
   if (!file.ok()) return file.status();
   Admit(*std::move(file), {nullptr, path}, role, /*publish_anyway=*/false);
   return absl::OkStatus();

@@ -47,7 +47,8 @@ struct ImageRegistryOptions {
 // which is called on any thread and must not block.
 class ImageRegistry {
  public:
-  ImageRegistry(const ImageRegistryOptions& options, Inspector* inspector, ProbeAttacher* attacher,
+  ImageRegistry(const ImageRegistryOptions& options, Launcher* openers, Inspector* inspector,
+                ProbeAttacher* attacher,
                 std::function<void(const ImageEvent&)> publish,
                 std::function<void(const SymbolsEvent&)> publish_symbols);
   ~ImageRegistry();
@@ -134,6 +135,7 @@ class ImageRegistry {
   void Detach(const std::vector<Image*>& images) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Evict() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Publish(const Image& image) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<OpenedFile> OpenFor(const FileViewer& viewer, const std::string& path);
   void PublishFailure(const ProbeRequest& request, const absl::Status& status);
 
   const ImageRegistryOptions options_;
@@ -158,6 +160,7 @@ class ImageRegistry {
   std::list<RecentRoot> recent_roots_;  // the resolver thread's; the most recent first
 
   PatientOpener opener_;
+  PatientOpener debug_opener_;
   DebugFinder debug_finder_;
   UniqueFd inotify_;
   BoundedQueue<std::variant<ProbeRequest, SymbolRequest>> requests_;

@@ -3,104 +3,132 @@
 
 #include "daemon/probe/patient_opener.h"
 
-#include <atomic>
-#include <optional>
-#include <thread>
+#include <linux/capability.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+#include <span>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "daemon/base/errno_status.h"
+#include "daemon/inspect/frame.h"
+#include "daemon/privilege/capabilities.h"
 
 namespace startscope {
+namespace {
 
-struct PatientOpener::Stuck {
-  std::atomic<size_t> count = 0;
-};
-
-// Shared by the thread and by whoever waits for it, because either may be there longer.
-struct PatientOpener::Worker {
-  absl::Mutex mutex;
-  Call call ABSL_GUARDED_BY(mutex);
-  std::optional<absl::StatusOr<OpenedFile>> result ABSL_GUARDED_BY(mutex);
-  bool given_up ABSL_GUARDED_BY(mutex) = false;
-  bool stop ABSL_GUARDED_BY(mutex) = false;
-  std::thread thread;
-};
-
-PatientOpener::PatientOpener(const PatientOpenerOptions& options)
-    : options_(options), stuck_(std::make_shared<Stuck>()) {}
-
-PatientOpener::~PatientOpener() {
-  absl::MutexLock lock(&mutex_);
-  for (const std::shared_ptr<Worker>& worker : idle_) {
-    {
-      absl::MutexLock worker_lock(&worker->mutex);
-      worker->stop = true;
-    }
-    worker->thread.join();
-  }
+// What opening takes, of what the daemon has.
+absl::Status KeepRightsToOpen() {
+  SS_ASSIGN_OR_RETURN(const ThreadCapabilities now, ReadCapabilities());
+  CapabilitySet opens;
+  for (const int one : {CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SETUID, CAP_SETGID})
+    opens.Add(one);
+  return SetCapabilities({now.permitted & opens, now.effective & opens, CapabilitySet()});
 }
 
-void PatientOpener::Run(const std::shared_ptr<Worker>& worker,
-                        const std::shared_ptr<Stuck>& stuck) {
-  while (true) {
-    Call call;
-    {
-      absl::MutexLock lock(&worker->mutex);
-      const auto wanted = [&worker]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
-        return worker->stop || worker->call;
-      };
-      worker->mutex.Await(absl::Condition(&wanted));
-      if (worker->stop) return;
-      call = std::exchange(worker->call, nullptr);
-    }
-    absl::StatusOr<OpenedFile> result = call();
-    absl::MutexLock lock(&worker->mutex);
-    if (worker->given_up) {
-      --stuck->count;
-      return;
-    }
-    worker->result = std::move(result);
-  }
+bool HasEnded(const SpawnedProcess& process) {
+  pollfd polled = {process.pidfd.get(), POLLIN, 0};
+  return poll(&polled, 1, 0) > 0;
 }
 
-absl::StatusOr<OpenedFile> PatientOpener::Open(const std::string& path, Call call) {
-  std::shared_ptr<Worker> worker;
+// What a worker answered; an error: it is of no use any more.
+absl::StatusOr<Frame> Ask(const SpawnedProcess& worker, const OpenRequest& request,
+                          uint64_t deadline_ns) {
+  const bool has_root = request.root != nullptr && request.root->valid();
+  const int root = has_root ? request.root->get() : -1;
+  SS_RETURN_IF_ERROR(SendFrame(worker.socket.get(), EncodeOpen(request),
+                               std::span<const int>(&root, has_root ? 1 : 0), deadline_ns));
+  return ReceiveFrame(worker.socket.get(), kMaxOpenBytes, 1, deadline_ns);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Launcher>> StartOpenerLauncher() {
+  return Launcher::Fork("opener-start", [](int socket) {
+    prctl(PR_SET_NAME, "opener", 0, 0, 0);
+    close_range(socket + 1, ~0u, 0);
+    if (!KeepRightsToOpen().ok()) return 1;
+    ServeOpens(socket);
+    return 0;
+  });
+}
+
+void PatientOpener::ForgetEnded() {
+  std::erase_if(stuck_, [this](const SpawnedProcess& one) {
+    if (!HasEnded(one)) return false;
+    launcher_->TakeStatus(one.pid).status().IgnoreError();
+    return true;
+  });
+}
+
+absl::StatusOr<SpawnedProcess> PatientOpener::TakeWorker(const OpenRequest& request) {
+  if (!idle_.empty()) {
+    SpawnedProcess worker = std::move(idle_.back());
+    idle_.pop_back();
+    return worker;
+  }
+  ForgetEnded();
+  if (stuck_.size() >= options_.max_stuck) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat(request.path, ": not opened: ", options_.max_stuck,
+                     " files before it never opened (a file system does not answer)"));
+  }
+  return launcher_->Launch(DeadlineNs());
+}
+
+absl::StatusOr<OpenedFile> PatientOpener::Open(const OpenRequest& request) {
+  if (request.path.size() >= PATH_MAX) {
+    return ErrnoStatus(ENAMETOOLONG, request.path.substr(0, PATH_MAX / 16));
+  }
   {
     absl::MutexLock lock(&mutex_);
-    if (!idle_.empty()) {
-      worker = std::move(idle_.back());
-      idle_.pop_back();
-    }
-  }
-  if (!worker) {
-    if (stuck_->count >= options_.max_stuck) {
-      return absl::ResourceExhaustedError(
-          absl::StrCat(path, ": not opened: ", options_.max_stuck,
-                       " files before it never opened (a file system does not answer)"));
-    }
-    worker = std::make_shared<Worker>();
-    worker->thread = std::thread([worker, stuck = stuck_] { Run(worker, stuck); });
-  }
-  std::optional<absl::StatusOr<OpenedFile>> result;
-  {
-    absl::MutexLock lock(&worker->mutex);
-    worker->call = std::move(call);
-    const auto done = [&worker]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
-      return worker->result.has_value();
+    const auto may_work = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+      return working_ < options_.max_working;
     };
-    if (!worker->mutex.AwaitWithTimeout(absl::Condition(&done), options_.patience)) {
-      worker->given_up = true;
-      ++stuck_->count;
-      worker->thread.detach();
-      return absl::DeadlineExceededError(
-          absl::StrCat(path, ": did not open within ", absl::FormatDuration(options_.patience),
-                       " (its file system does not answer)"));
-    }
-    result = std::exchange(worker->result, std::nullopt);
+    mutex_.Await(absl::Condition(&may_work));
+    ++working_;
   }
+  absl::StatusOr<OpenedFile> file = TryToOpen(request);
+  // A worker that somebody else ended says nothing of the file.
+  if (absl::IsAborted(file.status())) file = TryToOpen(request);
   absl::MutexLock lock(&mutex_);
-  idle_.push_back(std::move(worker));
-  return *std::move(result);
+  --working_;
+  return file;
+}
+
+absl::StatusOr<OpenedFile> PatientOpener::TryToOpen(const OpenRequest& request) {
+  absl::StatusOr<SpawnedProcess> worker = absl::UnknownError("");
+  {
+    absl::MutexLock lock(&mutex_);
+    worker = TakeWorker(request);
+  }
+  if (!worker.ok()) return worker.status();
+  absl::StatusOr<Frame> answer = Ask(*worker, request, DeadlineNs());
+  if (!answer.ok()) {
+    launcher_->Kill(worker->pid);
+    absl::MutexLock lock(&mutex_);
+    stuck_.push_back(*std::move(worker));
+    if (!absl::IsDeadlineExceeded(answer.status())) {
+      return absl::AbortedError(
+          absl::StrCat(request.path, ": not opened: what was to open it ended"));
+    }
+    return absl::DeadlineExceededError(absl::StrCat(request.path, ": did not open within ",
+                                                    absl::FormatDuration(options_.patience),
+                                                    " (its file system does not answer)"));
+  }
+  {
+    absl::MutexLock lock(&mutex_);
+    idle_.push_back(*std::move(worker));
+  }
+  return DecodeOpened(answer->bytes, std::move(answer->descriptors));
+}
+
+uint64_t PatientOpener::DeadlineNs() const {
+  return MonotonicNs() + static_cast<uint64_t>(absl::ToInt64Nanoseconds(options_.patience));
 }
 
 }  // namespace startscope

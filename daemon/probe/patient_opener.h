@@ -5,49 +5,58 @@
 #define STARTSCOPE_DAEMON_PROBE_PATIENT_OPENER_H_
 
 #include <cstddef>
-#include <functional>
+#include <cstdint>
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "daemon/probe/file_opener.h"
+#include "daemon/inspect/launcher.h"
+#include "daemon/inspect/spawn.h"
+#include "daemon/probe/open_request.h"
 
 namespace startscope {
 
 struct PatientOpenerOptions {
   absl::Duration patience = absl::Milliseconds(500);
   size_t max_stuck = 8;
+  // Processes that open at the same time; further calls wait for one of them.
+  size_t max_working = 4;
 };
 
-// Opens files of others, whose file system may never answer (FUSE, a network), in threads of its own:
-// the caller waits so long and no longer. A thread that does not come back is given up, and ends by
-// itself if the call ever returns; with too many of those nothing is opened any more. Any thread.
+// What starts the processes that open files: a copy of this process, made before it has a second
+// thread and anything to hold on to, with the rights that it has then less those to trace.
+absl::StatusOr<std::unique_ptr<Launcher>> StartOpenerLauncher();
+
+// Opens files of others, whose file system may never answer (FUSE, a network), in processes of
+// their own: the caller waits so long and no longer. One that does not come back is killed; where
+// the kernel lets it hang even so, it keeps nothing of the daemon's open and holds nobody up, the
+// end of the daemon least of all, as a thread would. With too many of those nothing is opened any
+// more until some end. Any thread.
 class PatientOpener {
  public:
-  using Call = std::function<absl::StatusOr<OpenedFile>()>;
+  PatientOpener(Launcher* launcher, const PatientOpenerOptions& options)
+      : launcher_(launcher), options_(options) {}
 
-  explicit PatientOpener(const PatientOpenerOptions& options = {});
-  ~PatientOpener();
-  PatientOpener(const PatientOpener&) = delete;
-  PatientOpener& operator=(const PatientOpener&) = delete;
-
-  // What `call` returned; DeadlineExceeded, naming `path`, when it did not. `call` may outlive this
-  // function: it owns what it uses.
-  absl::StatusOr<OpenedFile> Open(const std::string& path, Call call);
+  // As OpenNow would; DeadlineExceeded, naming the path, when that takes too long.
+  absl::StatusOr<OpenedFile> Open(const OpenRequest& request);
 
  private:
-  struct Worker;
-  struct Stuck;
-  static void Run(const std::shared_ptr<Worker>& worker, const std::shared_ptr<Stuck>& stuck);
+  // Aborted: what was to open it has ended, for no reason of the file's.
+  absl::StatusOr<OpenedFile> TryToOpen(const OpenRequest& request) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::StatusOr<SpawnedProcess> TakeWorker(const OpenRequest& request)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  [[nodiscard]] uint64_t DeadlineNs() const;
+  void ForgetEnded() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
+  Launcher* const launcher_;
   const PatientOpenerOptions options_;
-  const std::shared_ptr<Stuck> stuck_;
   absl::Mutex mutex_;
-  std::vector<std::shared_ptr<Worker>> idle_ ABSL_GUARDED_BY(mutex_);
+  std::vector<SpawnedProcess> idle_ ABSL_GUARDED_BY(mutex_);
+  std::vector<SpawnedProcess> stuck_ ABSL_GUARDED_BY(mutex_);  // killed, and not gone yet
+  size_t working_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace startscope
