@@ -57,6 +57,13 @@ absl::StatusOr<std::unique_ptr<Launcher>> StartOpenerLauncher() {
   });
 }
 
+PatientOpener::PatientOpener(Launcher* launcher, const PatientOpenerOptions& options)
+    : launcher_(launcher), options_(options) {
+  absl::StatusOr<SpawnedProcess> worker = launcher_->Launch(DeadlineNs());
+  absl::MutexLock lock(&mutex_);
+  if (worker.ok()) idle_.push_back(*std::move(worker));
+}
+
 void PatientOpener::ForgetEnded() {
   std::erase_if(stuck_, [this](const SpawnedProcess& one) {
     if (!HasEnded(one)) return false;

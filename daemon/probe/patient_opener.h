@@ -37,8 +37,9 @@ absl::StatusOr<std::unique_ptr<Launcher>> StartOpenerLauncher();
 // more until some end. Any thread.
 class PatientOpener {
  public:
-  PatientOpener(Launcher* launcher, const PatientOpenerOptions& options)
-      : launcher_(launcher), options_(options) {}
+  // `launcher` must outlive this. One process is started already: files of short-lived programs are
+  // there to be opened for a moment only.
+  PatientOpener(Launcher* launcher, const PatientOpenerOptions& options);
 
   // As OpenNow would; DeadlineExceeded, naming the path, when that takes too long.
   absl::StatusOr<OpenedFile> Open(const OpenRequest& request);

@@ -99,7 +99,7 @@ class DebugFiles(unittest.TestCase):
         # A process may be gone before its files are opened, so it can take some.
         for _ in range(WARM_UP_STARTS):
             warm = start_all(rpc, root, [PROGRAM], prepare=False)[PROGRAM]
-            if not any("FIRST_SEEN" in degradations(startup) for startup in warm):
+            if not any(degradations(startup) for startup in warm):
                 break
         startups = start_all(rpc, root, [PROGRAM], runs=runs, prepare=False)[PROGRAM]
         for startup in startups:
