@@ -82,12 +82,12 @@ void Pipeline::OnRecord(const RawRecord& record) {
       uint64_t boottime_ns = 0;
       if (record.bytes.size() != sizeof(boottime_ns)) return;
       std::memcpy(&boottime_ns, record.bytes.data(), sizeof(boottime_ns));
-      orderer_.ReleaseUpTo(boottime_ns, [this](const Event& event) { model_.OnEvent(event); });
+      orderer_.ReleaseUpTo(boottime_ns, [this](Event&& event) { model_.OnEvent(std::move(event)); });
       if (const uint64_t bad = decoder_.bad_total(); bad != bad_reported_) {
         Event lost;
         lost.payload = LostEvent{LossStage::kDecode, bad - bad_reported_};
         bad_reported_ = bad;
-        model_.OnEvent(lost);
+        model_.OnEvent(std::move(lost));
       }
       model_.AdvanceTo(boottime_ns);
       return;
@@ -97,7 +97,7 @@ void Pipeline::OnRecord(const RawRecord& record) {
       std::optional<Event> event = decoder_.Decode(record);
       if (!event) return;
       event->boottime_ns = 0;
-      return model_.OnEvent(*event);
+      return model_.OnEvent(*std::move(event));
     }
     default: {
       std::optional<Event> event = decoder_.Decode(record);
@@ -120,7 +120,7 @@ void Pipeline::CountReceived(RecordOrigin origin, const std::optional<Event>& ev
 }
 
 void Pipeline::Finish() {
-  orderer_.ReleaseUpTo(UINT64_MAX, [this](const Event& event) { model_.OnEvent(event); });
+  orderer_.ReleaseUpTo(UINT64_MAX, [this](Event&& event) { model_.OnEvent(std::move(event)); });
   model_.Finish();
 }
 

@@ -86,13 +86,14 @@ ExecArguments ToArguments(Bytes bytes) {
   return to;
 }
 
-std::optional<ExecEvent> ToExec(Bytes bytes) {
+bool ToExec(Bytes bytes, Event* event) {
   const auto from = CopyAs<ss_exec_event>(bytes);
   const size_t tail_bytes = bytes.size() - offsetof(ss_exec_event, tail);
   const size_t text_bytes =
       size_t{from.filename_len} + size_t{from.interp_len} + size_t{from.argv0_len};
-  if (text_bytes > tail_bytes) return std::nullopt;
-  ExecEvent to;
+  if (text_bytes > tail_bytes) return false;
+  auto made = std::make_shared<ExecEvent>();
+  ExecEvent& to = *made;
   to.begin_boottime_ns = from.begin_boottime_ns;
   to.begin_source = static_cast<ExecBeginSource>(from.begin_source);
   to.begin = ToCounters(from.begin);
@@ -127,33 +128,32 @@ std::optional<ExecEvent> ToExec(Bytes bytes) {
   if (bytes.size() >= offsetof(ss_exec_event_with_arguments, arguments.text)) {
     to.arguments = ToArguments(bytes.subspan(sizeof(ss_exec_event)));
   }
-  return to;
+  event->payload = std::shared_ptr<const ExecEvent>(std::move(made));
+  return true;
 }
 
-ExitEvent ToExit(Bytes bytes) {
+void ToExit(Bytes bytes, Event* event) {
   const auto from = CopyAs<ss_exit_event>(bytes);
-  ExitEvent to;
+  auto& to = event->payload.emplace<ExitEvent>();
   to.now = ToCounters(from.now);
   to.exec_id = from.exec_id;
   to.begin_boottime_ns = from.begin_boottime_ns;
   to.exit_status = from.exit_code;
   to.before_exec = (from.flags & SS_EXIT_BEFORE_EXEC) != 0;
-  return to;
 }
 
-ForkEvent ToFork(Bytes bytes) {
+void ToFork(Bytes bytes, Event* event) {
   const auto from = CopyAs<ss_fork_event>(bytes);
-  ForkEvent to;
+  auto& to = event->payload.emplace<ForkEvent>();
   to.child_pid = from.child_tgid;
   to.child_tid = from.child_tid;
   to.child_start_boottime_ns = from.child_start_boottime_ns;
   to.thread = (from.flags & SS_FORK_THREAD) != 0;
-  return to;
 }
 
-FaultEvent ToFault(Bytes bytes) {
+void ToFault(Bytes bytes, Event* event) {
   const auto from = CopyAs<ss_fault_event>(bytes);
-  FaultEvent to;
+  auto& to = event->payload.emplace<FaultEvent>();
   to.address = from.address;
   to.ip = from.ip;
   to.entry_boottime_ns = from.entry_boottime_ns;
@@ -172,62 +172,57 @@ FaultEvent ToFault(Bytes bytes) {
   to.fault_run_delay_ns = from.fault_run_delay_ns;
   to.around_first_page = from.around_first_page;
   to.around_pages = from.around_pages;
-  return to;
 }
 
-// `length` bytes behind a record's fixed part; nullopt when they are not there.
-std::optional<std::string> TailText(Bytes bytes, size_t fixed, uint32_t length) {
-  if (length > bytes.size() - fixed) return std::nullopt;
-  return Text(reinterpret_cast<const char*>(bytes.data()) + fixed, length);
+// `length` bytes behind a record's fixed part. False: they are not there.
+bool SetTailText(Bytes bytes, size_t fixed, uint32_t length, std::string* text) {
+  if (length > bytes.size() - fixed) return false;
+  const auto* begin = reinterpret_cast<const char*>(bytes.data()) + fixed;
+  text->assign(begin, strnlen(begin, length));
+  return true;
 }
 
-PagesReadEvent ToPagesRead(Bytes bytes) {
+void ToPagesRead(Bytes bytes, Event* event) {
   const auto from = CopyAs<ss_pages_read_event>(bytes);
-  PagesReadEvent to;
+  auto& to = event->payload.emplace<PagesReadEvent>();
   to.first_boottime_ns = from.first_boottime_ns;
   to.file = {from.dev_major, from.dev_minor, from.inode};
   to.first_page = from.first_page;
   to.pages = from.pages;
-  return to;
 }
 
-WaitEvent ToWait(Bytes bytes) {
+void ToWait(Bytes bytes, Event* event) {
   const auto from = CopyAs<ss_wait_event>(bytes);
-  WaitEvent to;
+  auto& to = event->payload.emplace<WaitEvent>();
   to.out_boottime_ns = from.out_boottime_ns;
   to.wake_boottime_ns = from.wake_boottime_ns;
   if (from.reason >= SS_WAIT_RUNNABLE && from.reason <= SS_WAIT_SLEEP) {
     to.reason = static_cast<WaitReason>(from.reason);
   }
-  return to;
 }
 
-std::optional<SyscallEvent> ToSyscall(Bytes bytes) {
+bool ToSyscall(Bytes bytes, Event* event) {
   const auto from = CopyAs<ss_syscall_event>(bytes);
-  SyscallEvent to;
+  auto& to = event->payload.emplace<SyscallEvent>();
   to.entry_boottime_ns = from.entry_boottime_ns;
   to.off_cpu_ns = from.off_cpu_ns;
   to.result = from.result;
   std::copy(std::begin(from.args), std::end(from.args), std::begin(to.args));
   to.number = from.number;
-  std::optional<std::string> path = TailText(bytes, sizeof(from), from.path_len);
-  if (!path) return std::nullopt;
-  to.path = *std::move(path);
-  return to;
+  return SetTailText(bytes, sizeof(from), from.path_len, &to.path);
 }
 
-SampleEvent ToSample(Bytes bytes) {
+void ToSample(Bytes bytes, Event* event) {
   const auto from = CopyAs<ss_sample_event>(bytes);
-  SampleEvent to;
+  auto& to = event->payload.emplace<SampleEvent>();
   to.ip = from.ip;
   to.kernel_mode = (from.flags & SS_SAMPLE_KERNEL) != 0;
   to.after_cpuid = (from.flags & SS_SAMPLE_CPUID) != 0;
-  return to;
 }
 
-std::optional<MarkEvent> ToMark(Bytes bytes) {
+bool ToMark(Bytes bytes, Event* event) {
   const auto from = CopyAs<ss_mark_event>(bytes);
-  MarkEvent to;
+  auto& to = event->payload.emplace<MarkEvent>();
   to.now = ToCounters(from.now);
   to.kind = static_cast<MarkKind>(from.cookie & 0x7f);
   to.image = static_cast<uint32_t>(from.cookie >> 8);
@@ -235,10 +230,7 @@ std::optional<MarkEvent> ToMark(Bytes bytes) {
   to.arg0 = from.arg0;
   to.word = from.word;
   to.arg2 = from.arg2;
-  std::optional<std::string> text = TailText(bytes, sizeof(from), from.text_len);
-  if (!text) return std::nullopt;
-  to.text = *std::move(text);
-  return to;
+  return SetTailText(bytes, sizeof(from), from.text_len, &to.text);
 }
 
 // struct of PERF_RECORD_MMAP2 after the header, without the trailing name and sample id.
@@ -261,36 +253,39 @@ struct LostBody {
 
 }  // namespace
 
-std::nullopt_t Decoder::Bad(BadRecord reason) {
+bool Decoder::Bad(BadRecord reason) {
   ++bad_[static_cast<size_t>(reason)];
-  return std::nullopt;
+  return false;
 }
 
 uint64_t Decoder::bad_total() const { return std::accumulate(bad_.begin(), bad_.end(), uint64_t{0}); }
 
 std::optional<Event> Decoder::Decode(const RawRecord& record) {
-  std::optional<Event> event;
-  switch (record.origin) {
-    case RecordOrigin::kRing:
-      event = DecodeRing(record.bytes);
-      break;
-    case RecordOrigin::kSideband:
-      event = DecodeSideband(record.bytes);
-      break;
-    case RecordOrigin::kImage:
-      event = DecodeImage(record.bytes);
-      break;
-    case RecordOrigin::kLost:
-      event = DecodeLost(record.bytes);
-      break;
-    default:
-      return Bad(BadRecord::kUnknownOrigin);
+  std::optional<Event> event(std::in_place);
+  if (!DecodeInto(record, &*event)) {
+    event.reset();
+  } else {
+    ++decoded_;
   }
-  if (event) ++decoded_;
   return event;
 }
 
-std::optional<Event> Decoder::DecodeRing(Bytes bytes) {
+bool Decoder::DecodeInto(const RawRecord& record, Event* event) {
+  switch (record.origin) {
+    case RecordOrigin::kRing:
+      return DecodeRing(record.bytes, event);
+    case RecordOrigin::kSideband:
+      return DecodeSideband(record.bytes, event);
+    case RecordOrigin::kImage:
+      return DecodeImage(record.bytes, event);
+    case RecordOrigin::kLost:
+      return DecodeLost(record.bytes, event);
+    default:
+      return Bad(BadRecord::kUnknownOrigin);
+  }
+}
+
+bool Decoder::DecodeRing(Bytes bytes, Event* event) {
   if (bytes.size() < sizeof(ss_event_header)) return Bad(BadRecord::kTooShort);
   const auto header = CopyAs<ss_event_header>(bytes);
   const size_t minimum = MinimumSize(header.kind);
@@ -298,105 +293,85 @@ std::optional<Event> Decoder::DecodeRing(Bytes bytes) {
   if (header.size > bytes.size()) return Bad(BadRecord::kSizeMismatch);
   if (header.size < minimum) return Bad(BadRecord::kTooShort);
   const Bytes body = bytes.first(header.size);
-  Event event;
-  event.boottime_ns = header.boottime_ns;
-  event.cpu = header.cpu;
-  event.pid = header.tgid;
-  event.tid = header.tid;
-  event.start_boottime_ns = header.start_boottime_ns;
+  event->boottime_ns = header.boottime_ns;
+  event->cpu = header.cpu;
+  event->pid = header.tgid;
+  event->tid = header.tid;
+  event->start_boottime_ns = header.start_boottime_ns;
   switch (header.kind) {
-    case SS_EVENT_EXEC: {
-      std::optional<ExecEvent> exec = ToExec(body);
-      if (!exec) return Bad(BadRecord::kBadText);
-      event.payload = std::make_shared<const ExecEvent>(*std::move(exec));
-      break;
-    }
+    case SS_EVENT_EXEC:
+      return ToExec(body, event) || Bad(BadRecord::kBadText);
     case SS_EVENT_EXEC_FAILED:
     case SS_EVENT_EXIT:
-      event.payload = ToExit(body);
-      break;
+      ToExit(body, event);
+      return true;
     case SS_EVENT_FORK:
-      event.payload = ToFork(body);
-      break;
+      ToFork(body, event);
+      return true;
     case SS_EVENT_FAULT:
-      event.payload = ToFault(body);
-      break;
-    case SS_EVENT_MARK: {
-      std::optional<MarkEvent> mark = ToMark(body);
-      if (!mark) return Bad(BadRecord::kBadText);
-      event.payload = *std::move(mark);
-      break;
-    }
+      ToFault(body, event);
+      return true;
+    case SS_EVENT_MARK:
+      return ToMark(body, event) || Bad(BadRecord::kBadText);
     case SS_EVENT_PAGES_READ:
-      event.payload = ToPagesRead(body);
-      break;
+      ToPagesRead(body, event);
+      return true;
     case SS_EVENT_WAIT:
-      event.payload = ToWait(body);
-      break;
-    case SS_EVENT_SYSCALL: {
-      std::optional<SyscallEvent> call = ToSyscall(body);
-      if (!call) return Bad(BadRecord::kBadText);
-      event.payload = *std::move(call);
-      break;
-    }
+      ToWait(body, event);
+      return true;
+    case SS_EVENT_SYSCALL:
+      return ToSyscall(body, event) || Bad(BadRecord::kBadText);
     case SS_EVENT_SAMPLE:
-      event.payload = ToSample(body);
-      break;
+      ToSample(body, event);
+      return true;
     default:
       return Bad(BadRecord::kUnknownKind);
   }
-  return event;
 }
 
-std::optional<Event> Decoder::DecodeSideband(Bytes bytes) {
+bool Decoder::DecodeSideband(Bytes bytes, Event* event) {
   if (bytes.size() < sizeof(perf_event_header)) return Bad(BadRecord::kTooShort);
   const auto header = CopyAs<perf_event_header>(bytes);
   if (header.size != bytes.size()) return Bad(BadRecord::kSizeMismatch);
   const Bytes body = bytes.subspan(sizeof(header));
-  if (header.type != PERF_RECORD_MMAP2 && header.type != PERF_RECORD_LOST) return std::nullopt;
+  if (header.type != PERF_RECORD_MMAP2 && header.type != PERF_RECORD_LOST) return false;
   const size_t fixed = header.type == PERF_RECORD_MMAP2 ? sizeof(Mmap2Body) : sizeof(LostBody);
   if (body.size() < fixed + sizeof(SampleId)) return Bad(BadRecord::kTooShort);
   const auto sample = CopyAs<SampleId>(body.last(sizeof(SampleId)));
-  Event event;
-  event.boottime_ns = sample.time;
-  event.cpu = sample.cpu;
-  event.pid = sample.pid;
-  event.tid = sample.tid;
+  event->boottime_ns = sample.time;
+  event->cpu = sample.cpu;
+  event->pid = sample.pid;
+  event->tid = sample.tid;
   if (header.type == PERF_RECORD_LOST) {
-    event.payload = LostEvent{LossStage::kMappingRing, CopyAs<LostBody>(body).count};
-    return event;
+    event->payload = LostEvent{LossStage::kMappingRing, CopyAs<LostBody>(body).count};
+    return true;
   }
   const auto from = CopyAs<Mmap2Body>(body);
-  const Bytes name = body.subspan(fixed, body.size() - fixed - sizeof(SampleId));
-  MappingEvent to;
+  event->pid = from.pid;
+  event->tid = from.tid;
+  auto& to = event->payload.emplace<MappingEvent>();
   to.address = from.address;
   to.size_bytes = from.size;
   to.file_offset = from.page_offset;
   to.file = {from.major, from.minor, from.inode};
   to.prot = from.prot;
   to.flags = from.flags;
-  to.path = Text(reinterpret_cast<const char*>(name.data()), name.size());
-  event.pid = from.pid;
-  event.tid = from.tid;
-  event.payload = std::move(to);
-  return event;
+  return SetTailText(body, fixed, body.size() - fixed - sizeof(SampleId), &to.path);
 }
 
-std::optional<Event> Decoder::DecodeImage(Bytes bytes) {
+bool Decoder::DecodeImage(Bytes bytes, Event* event) {
   if (std::optional<SymbolsEvent> symbols = DecodeSymbolsEvent(bytes)) {
-    Event event;
-    event.payload = *std::move(symbols);
-    return event;
+    event->payload = *std::move(symbols);
+    return true;
   }
   std::optional<ImageEvent> image = DecodeImageEvent(bytes);
   if (!image) return Bad(BadRecord::kBadText);
-  Event event;
-  event.boottime_ns = image->attached_boottime_ns;
-  event.payload = *std::move(image);
-  return event;
+  event->boottime_ns = image->attached_boottime_ns;
+  event->payload = *std::move(image);
+  return true;
 }
 
-std::optional<Event> Decoder::DecodeLost(Bytes bytes) {
+bool Decoder::DecodeLost(Bytes bytes, Event* event) {
   struct {
     uint32_t stage;
     uint32_t zero;
@@ -405,9 +380,8 @@ std::optional<Event> Decoder::DecodeLost(Bytes bytes) {
   if (bytes.size() != sizeof(from)) return Bad(BadRecord::kSizeMismatch);
   std::memcpy(&from, bytes.data(), sizeof(from));
   if (from.stage < 1 || from.stage > 5) return Bad(BadRecord::kUnknownKind);
-  Event event;
-  event.payload = LostEvent{static_cast<LossStage>(from.stage), from.count};
-  return event;
+  event->payload = LostEvent{static_cast<LossStage>(from.stage), from.count};
+  return true;
 }
 
 }  // namespace startscope

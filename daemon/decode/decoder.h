@@ -36,11 +36,14 @@ class Decoder {
   [[nodiscard]] uint64_t decoded() const { return decoded_; }
 
  private:
-  std::optional<Event> DecodeRing(std::span<const uint8_t> bytes);
-  std::optional<Event> DecodeSideband(std::span<const uint8_t> bytes);
-  std::optional<Event> DecodeImage(std::span<const uint8_t> bytes);
-  std::optional<Event> DecodeLost(std::span<const uint8_t> bytes);
-  std::nullopt_t Bad(BadRecord reason);
+  // False: as nullopt above.
+  bool DecodeInto(const RawRecord& record, Event* event);
+  bool DecodeRing(std::span<const uint8_t> bytes, Event* event);
+  bool DecodeSideband(std::span<const uint8_t> bytes, Event* event);
+  bool DecodeImage(std::span<const uint8_t> bytes, Event* event);
+  bool DecodeLost(std::span<const uint8_t> bytes, Event* event);
+  // Counts; false.
+  bool Bad(BadRecord reason);
 
   std::array<uint64_t, static_cast<size_t>(BadRecord::kCount)> bad_{};
   uint64_t decoded_ = 0;

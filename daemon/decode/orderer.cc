@@ -8,16 +8,16 @@
 
 namespace startscope {
 
-void Orderer::ReleaseUpTo(uint64_t boottime_ns, const std::function<void(const Event&)>& sink) {
+void Orderer::ReleaseUpTo(uint64_t boottime_ns, absl::FunctionRef<void(Event&&)> sink) {
   std::sort(order_.begin(), order_.end(), [](const Place& a, const Place& b) {
     return a.boottime_ns != b.boottime_ns ? a.boottime_ns < b.boottime_ns : a.index < b.index;
   });
   size_t released = 0;
   for (; released < order_.size(); ++released) {
-    const Event& event = waiting_[order_[released].index];
+    Event& event = waiting_[order_[released].index];
     if (event.boottime_ns > boottime_ns) break;
     if (event.boottime_ns != 0 && event.boottime_ns < released_up_to_ns_) ++late_;
-    sink(event);
+    sink(std::move(event));
   }
   std::vector<Event> rest;
   for (size_t i = released; i < order_.size(); ++i) {

@@ -6,9 +6,9 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "daemon/decode/event.h"
 
 namespace startscope {
@@ -19,13 +19,14 @@ namespace startscope {
 // thread.
 class Orderer {
  public:
-  void Add(Event event) {
+  void Add(Event&& event) {
     order_.push_back({event.boottime_ns, waiting_.size()});
     waiting_.push_back(std::move(event));
   }
 
-  // Releases, in order, all events not newer than `boottime_ns`. Events without a time go first.
-  void ReleaseUpTo(uint64_t boottime_ns, const std::function<void(const Event&)>& sink);
+  // Releases, in order, all events not newer than `boottime_ns`, to be taken by `sink`. Events without
+  // a time go first.
+  void ReleaseUpTo(uint64_t boottime_ns, absl::FunctionRef<void(Event&&)> sink);
 
   [[nodiscard]] size_t waiting() const { return waiting_.size(); }
   [[nodiscard]] uint64_t late() const { return late_; }

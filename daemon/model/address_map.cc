@@ -20,6 +20,10 @@ constexpr uint64_t kPageBytes = 4096;
 constexpr uint64_t kStackBytes = 8u << 20;
 constexpr uint64_t kStackTopBytes = 256u << 10;
 constexpr char kDeleted[] = " (deleted)";
+constexpr size_t kUsualObjects = 16;
+constexpr size_t kUsualSegments = 6;
+// Up to here, looking through them all is cheaper than a table.
+constexpr size_t kFewSegments = 16;
 
 bool StartsWith(const std::string& text, const char* prefix) { return text.rfind(prefix, 0) == 0; }
 
@@ -51,7 +55,10 @@ const char* NameOf(ObjectKind kind) {
 }  // namespace
 
 AddressMap::AddressMap(const ExecEvent& exec, const Options& options)
-    : exec_(exec), options_(options) {}
+    : exec_(exec), options_(options) {
+  entries_.reserve(std::min(kUsualObjects, options.max_objects));
+  pages_.reserve(options.faults_expected);
+}
 
 AddressMap::Ranges::iterator AddressMap::RangeAt(uint64_t address) {
   auto after = ranges_.upper_bound(address);
@@ -108,7 +115,9 @@ uint32_t AddressMap::ObjectFor(uint64_t boottime_ns, const MappingEvent& mapping
     ++objects_not_kept_;
     return kNoIndex;
   }
-  Entry entry;
+  Entry& entry = entries_.emplace_back();
+  entry.object.segments.reserve(kUsualSegments);
+  entry.origins.reserve(kUsualSegments);
   entry.mapped_at_ns = boottime_ns;
   entry.object.kind = kind;
   entry.object.file = mapping.file;
@@ -126,26 +135,44 @@ uint32_t AddressMap::ObjectFor(uint64_t boottime_ns, const MappingEvent& mapping
   } else {
     entry.object.path = NameOf(kind);
   }
-  entries_.push_back(std::move(entry));
   return static_cast<uint32_t>(entries_.size() - 1);
+}
+
+uint32_t AddressMap::FindSegment(uint32_t object, const SegmentOrigin& origin) const {
+  const std::vector<SegmentOrigin>& known = entries_[object].origins;
+  if (known.size() > kFewSegments) {
+    const auto found = many_segments_.find(std::tuple_cat(std::tie(object), origin.place()));
+    return found == many_segments_.end() ? kNoIndex : found->second;
+  }
+  const auto found = std::find_if(known.begin(), known.end(), [&](const SegmentOrigin& one) {
+    return one.place() == origin.place();
+  });
+  return found == known.end() ? kNoIndex : static_cast<uint32_t>(found - known.begin());
 }
 
 uint32_t AddressMap::AddSegment(uint64_t boottime_ns, uint32_t object, const MappingEvent& mapping,
                                 uint64_t begin, uint64_t end) {
   Entry& entry = entries_[object];
-  Segment segment;
-  segment.address = begin;
-  segment.size_bytes = end - begin;
   const bool is_file = mapping.file.inode != 0;
-  segment.file_offset = is_file ? mapping.file_offset + (begin - mapping.address) : 0;
-  segment.prot = mapping.prot;
-  const SegmentKey key{object, begin, segment.size_bytes, segment.file_offset, segment.prot};
-  if (const auto known = segments_.find(key); known != segments_.end()) return known->second;
-  if (segments_.size() >= options_.max_segments) return kNoIndex;
-  const auto index = static_cast<uint32_t>(entry.object.segments.size());
-  segments_[key] = index;
-  entry.object.segments.push_back(segment);
-  entry.segment_mapped_at_ns.push_back(boottime_ns);
+  const SegmentOrigin origin{begin, end - begin,
+                             is_file ? mapping.file_offset + (begin - mapping.address) : 0,
+                             mapping.prot, boottime_ns};
+  if (const uint32_t known = FindSegment(object, origin); known != kNoIndex) return known;
+  if (segment_count_ >= options_.max_segments) return kNoIndex;
+  ++segment_count_;
+  Segment& segment = entry.object.segments.emplace_back();
+  segment.address = origin.address;
+  segment.size_bytes = origin.size_bytes;
+  segment.file_offset = origin.file_offset;
+  segment.prot = origin.prot;
+  entry.origins.push_back(origin);
+  const auto index = static_cast<uint32_t>(entry.origins.size() - 1);
+  if (entry.origins.size() > kFewSegments) {
+    const bool only_now = entry.origins.size() == kFewSegments + 1;
+    for (uint32_t i = only_now ? 0 : index; i <= index; ++i) {
+      many_segments_[std::tuple_cat(std::tie(object), entry.origins[i].place())] = i;
+    }
+  }
   return index;
 }
 
@@ -459,13 +486,14 @@ std::vector<MappedObject> AddressMap::Take(uint64_t begin_boottime_ns) {
     if (options_.windows_known) object.pages_resident = ResidentPages(i);
     for (size_t s = 0; s < object.segments.size(); ++s) {
       object.segments[s].pages_touched = 0;
-      object.segments[s].map_offset_ns = offset(entry.segment_mapped_at_ns[s]);
+      object.segments[s].map_offset_ns = offset(entry.origins[s].mapped_at_ns);
       object.segments[s].pages_dirtied = object.pages_dirtied;
     }
   }
-  std::vector<std::tuple<uint64_t, uint32_t, uint64_t>> by_touch;  // order, object, page number
+  std::vector<const Pages::value_type*> by_touch;
   by_touch.reserve(pages_.size());
-  for (const auto& [key, page] : pages_) {
+  for (const Pages::value_type& touched : pages_) {
+    const auto& [key, page] = touched;
     MappedObject& object = entries_[key.first].object;
     Segment beyond_the_bound;
     Segment& segment =
@@ -477,13 +505,15 @@ std::vector<MappedObject> AddressMap::Take(uint64_t begin_boottime_ns) {
       object.pages_dirtied = *object.pages_dirtied + 1;
       segment.pages_dirtied = segment.pages_dirtied.value_or(0) + 1;
     }
-    by_touch.emplace_back(page.touch_order, key.first, key.second);
+    by_touch.push_back(&touched);
   }
-  std::sort(by_touch.begin(), by_touch.end());
+  std::sort(by_touch.begin(), by_touch.end(), [](const auto* a, const auto* b) {
+    return a->second.touch_order < b->second.touch_order;
+  });
   size_t listed = 0;
-  for (const auto& [order, object_index, number] : by_touch) {
-    MappedObject& object = entries_[object_index].object;
-    const Page& page = pages_.find({object_index, number})->second;
+  for (const Pages::value_type* by_order : by_touch) {
+    const auto& [key, page] = *by_order;
+    MappedObject& object = entries_[key.first].object;
     const std::optional<uint64_t> touched = offset(page.first_boottime_ns);
     if (!object.first_touch_offset_ns) object.first_touch_offset_ns = touched;
     if (options_.max_pages == 0) continue;
@@ -493,26 +523,30 @@ std::vector<MappedObject> AddressMap::Take(uint64_t begin_boottime_ns) {
     }
     ++listed;
     PageHeat heat;
-    heat.address = number * kPageBytes;
+    heat.address = key.second * kPageBytes;
     heat.file_offset = page.file_offset;
     heat.minor_faults = page.minor_faults;
     heat.major_faults = page.major_faults;
     heat.written = page.written;
     heat.fetched = page.fetched;
     heat.first_touch_offset_ns = touched.value_or(0);
-    heat.touch_order = order;
+    heat.touch_order = page.touch_order;
     if (page.fault_timed) heat.fault_ns = page.fault_ns;
     object.pages.push_back(heat);
   }
-  std::vector<MappedObject> objects;
-  objects.reserve(entries_.size());
-  for (Entry& entry : entries_) objects.push_back(std::move(entry.object));
-  std::stable_sort(objects.begin(), objects.end(), [](const auto& a, const auto& b) {
-    const uint64_t a_ns = a.fault_ns.value_or(0);
-    const uint64_t b_ns = b.fault_ns.value_or(0);
+  // They are large: their order is found before they are moved.
+  std::vector<MappedObject*> ordered;
+  ordered.reserve(entries_.size());
+  for (Entry& entry : entries_) ordered.push_back(&entry.object);
+  std::stable_sort(ordered.begin(), ordered.end(), [](const auto* a, const auto* b) {
+    const uint64_t a_ns = a->fault_ns.value_or(0);
+    const uint64_t b_ns = b->fault_ns.value_or(0);
     if (a_ns != b_ns) return a_ns > b_ns;
-    return a.minor_faults + a.major_faults > b.minor_faults + b.major_faults;
+    return a->minor_faults + a->major_faults > b->minor_faults + b->major_faults;
   });
+  std::vector<MappedObject> objects;
+  objects.reserve(ordered.size());
+  for (MappedObject* object : ordered) objects.push_back(std::move(*object));
   return objects;
 }
 

@@ -5,12 +5,12 @@
 #define STARTSCOPE_DAEMON_MODEL_ADDRESS_MAP_H_
 
 #include <cstdint>
-#include <map>
 #include <string>
 #include <tuple>
 #include <utility>
 #include <vector>
 
+#include "absl/container/btree_map.h"
 #include "absl/container/flat_hash_map.h"
 #include "daemon/model/evidence.h"
 #include "daemon/model/page_set.h"
@@ -33,6 +33,8 @@ class AddressMap {
     size_t max_pages = 0;
     // The fault-around windows were asked for: pages_resident can be told.
     bool windows_known = false;
+    // Faults that will be charged, as far as that is known.
+    size_t faults_expected = 0;
   };
   AddressMap(const ExecEvent& exec, const Options& options);
 
@@ -78,13 +80,23 @@ class AddressMap {
     uint32_t object = 0;
     uint32_t segment = kNoIndex;  // of the object; kNoIndex: beyond the bound
   };
-  using Ranges = std::map<uint64_t, Range>;  // by start address
+  using Ranges = absl::btree_map<uint64_t, Range>;  // by start address
+  // A segment as it was when it was first mapped.
+  struct SegmentOrigin {
+    uint64_t address = 0;
+    uint64_t size_bytes = 0;
+    uint64_t file_offset = 0;
+    uint32_t prot = 0;
+    uint64_t mapped_at_ns = 0;
+
+    [[nodiscard]] auto place() const { return std::tie(address, size_bytes, file_offset, prot); }
+  };
   struct Entry {
     MappedObject object;
     uint64_t mapped_at_ns = 0;
     // Of a fault on private file memory it is not known whether it wrote.
     bool writes_unknown = false;
-    std::vector<uint64_t> segment_mapped_at_ns;
+    std::vector<SegmentOrigin> origins;  // parallel to its segments
     PageSet resident;
   };
   struct Page {
@@ -106,6 +118,8 @@ class AddressMap {
   // What is mapped again as it was is the segment that it was.
   uint32_t AddSegment(uint64_t boottime_ns, uint32_t object, const MappingEvent& mapping,
                       uint64_t begin, uint64_t end);
+  // Its index in the object; kNoIndex: it is none of them.
+  [[nodiscard]] uint32_t FindSegment(uint32_t object, const SegmentOrigin& origin) const;
   Applied Protect(const MappingEvent& mapping);
   Applied MapAnonymous(uint64_t boottime_ns, const MappingEvent& mapping);
   // Removes [begin, end) from the ranges, splitting what overlaps. What was in memory of it is so no
@@ -124,10 +138,13 @@ class AddressMap {
   const Options options_;
   Ranges ranges_;
   std::vector<Entry> entries_;
-  absl::flat_hash_map<std::pair<uint32_t, uint64_t>, Page> pages_;  // object, page number
-  // Object, address, size, file offset, protection; to its index in the object.
+  using Pages = absl::flat_hash_map<std::pair<uint32_t, uint64_t>, Page>;  // object, page number
+  Pages pages_;
+  // Of objects with more than a few segments: object, address, size, file offset, protection; to its
+  // index in the object.
   using SegmentKey = std::tuple<uint32_t, uint64_t, uint64_t, uint64_t, uint32_t>;
-  absl::flat_hash_map<SegmentKey, uint32_t> segments_;
+  absl::flat_hash_map<SegmentKey, uint32_t> many_segments_;
+  size_t segment_count_ = 0;
   uint64_t touches_ = 0;
   uint64_t objects_not_kept_ = 0;
 };

@@ -7,7 +7,7 @@
 #include <sys/syscall.h>
 
 #include <algorithm>
-#include <tuple>
+#include <cstddef>
 #include <utility>
 
 #include "daemon/model/mark_names.h"
@@ -59,7 +59,8 @@ class Walk {
                              .loader = finder.loader_file(),
                              .max_objects = options.max_objects,
                              .max_pages = options.max_pages,
-                             .windows_known = options.windows_known}) {
+                             .windows_known = options.windows_known,
+                             .faults_expected = evidence.faults.size()}) {
     result_.mmap_calls.resize(slices.size());
     result_.mapped_bytes.resize(slices.size());
     result_.fault_objects.assign(evidence.faults.size(), kNoIndex);
@@ -97,11 +98,16 @@ class Walk {
   }
 
  private:
+  // Each list is in order of time by itself. At equal times a mapping is there before its faults:
+  // lists must be added in the order of their kinds.
   template <typename T>
   void AddSteps(const std::vector<Timed<T>>& list, Kind kind, std::vector<Step>* steps) const {
+    const auto before = static_cast<std::ptrdiff_t>(steps->size());
     for (uint32_t i = 0; i < list.size(); ++i) {
       if (list[i].boottime_ns <= end_.boottime_ns) steps->push_back({list[i].boottime_ns, kind, i});
     }
+    std::inplace_merge(steps->begin(), steps->begin() + before, steps->end(),
+                       [](const Step& a, const Step& b) { return a.boottime_ns < b.boottime_ns; });
   }
 
   [[nodiscard]] std::vector<Step> StepsInOrder() const {
@@ -114,10 +120,6 @@ class Walk {
       AddSteps(evidence_.marks, Kind::kMark, &steps);
       AddSteps(evidence_.waits, Kind::kWait, &steps);
     }
-    // At equal times a mapping is there before its faults.
-    std::sort(steps.begin(), steps.end(), [](const Step& a, const Step& b) {
-      return std::tie(a.boottime_ns, a.kind, a.index) < std::tie(b.boottime_ns, b.kind, b.index);
-    });
     return steps;
   }
 

@@ -4,6 +4,7 @@
 #include "daemon/model/counter_ledger.h"
 
 #include <algorithm>
+#include <cstddef>
 
 namespace startscope {
 namespace {
@@ -15,32 +16,37 @@ struct Entry {
   const Counters* counters = nullptr;   // or a reading
 };
 
+// At equal times the reading after exec comes first, and a fault before a mark.
 std::vector<Entry> EntriesInOrder(const Evidence& evidence, const End& end, bool ignore_marks) {
   std::vector<Entry> entries;
+  entries.reserve(2 + evidence.faults.size() + evidence.marks.size());
+  const auto merge_from = [&entries](size_t before) {
+    std::inplace_merge(
+        entries.begin(), entries.begin() + static_cast<std::ptrdiff_t>(before), entries.end(),
+        [](const Entry& a, const Entry& b) { return a.boottime_ns < b.boottime_ns; });
+  };
   entries.push_back({evidence.exec_boottime_ns, nullptr, &evidence.exec.now});
   for (const auto& fault : evidence.faults) {
-    if (fault.boottime_ns <= end.boottime_ns) {
-      entries.push_back({fault.boottime_ns, &fault.value, nullptr});
-    }
+    if (fault.boottime_ns > end.boottime_ns) break;
+    entries.push_back({fault.boottime_ns, &fault.value, nullptr});
   }
+  merge_from(1);
   if (!ignore_marks) {
+    const size_t before = entries.size();
     for (const auto& mark : evidence.marks) {
-      if (mark.boottime_ns <= end.boottime_ns) {
-        entries.push_back({mark.boottime_ns, nullptr, &mark.value.now});
-      }
+      if (mark.boottime_ns > end.boottime_ns) break;
+      entries.push_back({mark.boottime_ns, nullptr, &mark.value.now});
     }
+    merge_from(before);
   }
-  std::stable_sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
-    return a.boottime_ns < b.boottime_ns;
-  });
   if (end.counters) entries.push_back({end.boottime_ns, nullptr, &*end.counters});
   return entries;
 }
 
-// Index of the slice that holds a time; the last one holds its own end too.
-size_t SliceAt(const std::vector<PhaseSlice>& slices, uint64_t begin_ns, uint64_t boottime_ns) {
+// Index of the slice that holds a time, from `index` on; the last one holds its own end too.
+size_t SliceAt(const std::vector<PhaseSlice>& slices, uint64_t begin_ns, uint64_t boottime_ns,
+               size_t index) {
   const uint64_t offset = boottime_ns > begin_ns ? boottime_ns - begin_ns : 0;
-  size_t index = 0;
   while (index + 1 < slices.size() && slices[index + 1].offset_ns <= offset) ++index;
   return index;
 }
@@ -109,8 +115,9 @@ LedgerResult BookFaults(const Evidence& evidence, const End& end,
                         const std::vector<PhaseSlice>& slices, bool ignore_marks) {
   const uint64_t begin = evidence.exec.begin_boottime_ns;
   Book book(evidence.exec.begin, slices.size());
+  size_t slice = 0;
   for (const Entry& entry : EntriesInOrder(evidence, end, ignore_marks)) {
-    const size_t slice = SliceAt(slices, begin, entry.boottime_ns);
+    slice = SliceAt(slices, begin, entry.boottime_ns, slice);
     if (entry.counters != nullptr) {
       if (entry.counters->threads_not_read != 0) book.ThreadsNotRead();
       book.Read(slice, entry.counters->minor_faults, entry.counters->major_faults);

@@ -7,6 +7,7 @@
 #include <deque>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
@@ -14,10 +15,10 @@
 namespace startscope {
 namespace {
 
-std::string BaseName(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+std::string_view BaseName(std::string_view path) { return path.substr(path.rfind('/') + 1); }
 
 // musl's loader is its C library, and takes these names for itself (ldso/dynlink.c).
-bool IsMuslName(const std::string& name) {
+bool IsMuslName(std::string_view name) {
   return name.rfind("libc.musl-", 0) == 0 || name == "libc.so";
 }
 
@@ -54,11 +55,8 @@ class Chain {
       if (object.kind != ObjectKind::kExecutable) by_name_.try_emplace(BaseName(object.path), i);
       if (facts_[i] == nullptr) continue;
       if (object.kind == ObjectKind::kLoader && facts_[i]->libc == Libc::kMusl) musl_ = i;
-      object.build_id = facts_[i]->build_id;
-      object.soname = facts_[i]->soname;
-      object.needed = facts_[i]->needed;
       object.facts = facts_[i];
-      if (!object.soname.empty()) by_name_.try_emplace(object.soname, i);
+      if (!facts_[i]->soname.empty()) by_name_.try_emplace(facts_[i]->soname, i);
     }
   }
 
@@ -81,7 +79,7 @@ class Chain {
     }
   }
 
-  [[nodiscard]] std::optional<size_t> Find(const std::string& name) const {
+  [[nodiscard]] std::optional<size_t> Find(std::string_view name) const {
     if (const auto found = by_name_.find(BaseName(name)); found != by_name_.end()) {
       return found->second;
     }
@@ -95,19 +93,20 @@ class Chain {
     for (const size_t index : order_) {
       if (facts_[index] == nullptr) continue;
       const bool is_executable = objects_[index].kind == ObjectKind::kExecutable;
-      std::vector<std::string> names = facts_[index]->needed;
+      for (const std::string& name : facts_[index]->needed) Need(index, name);
       const std::string& interpreter = facts_[index]->interpreter;
-      if (is_executable && !interpreter.empty()) names.push_back(BaseName(interpreter));
-      for (const std::string& name : names) {
-        const std::optional<size_t> target = Find(name);
-        if (!target) continue;
-        auto& needers = needed_by_[*target];
-        if (std::find(needers.begin(), needers.end(), index) != needers.end()) continue;
-        needers.push_back(index);
-        needs_[index].push_back(*target);
-        objects_[*target].needed_by.push_back(objects_[index].path);
-      }
+      if (is_executable && !interpreter.empty()) Need(index, interpreter);
     }
+  }
+
+  void Need(size_t index, std::string_view name) {
+    const std::optional<size_t> target = Find(name);
+    if (!target) return;
+    auto& needers = needed_by_[*target];
+    if (std::find(needers.begin(), needers.end(), index) != needers.end()) return;
+    needers.push_back(index);
+    needs_[index].push_back(*target);
+    objects_[*target].needed_by.push_back(objects_[index].path);
   }
 
   [[nodiscard]] LoadReason ReasonOf(size_t index) const {
@@ -163,7 +162,7 @@ class Chain {
   std::vector<std::shared_ptr<const ImageFacts>> facts_;  // parallel to the objects, as are the next two
   std::vector<std::vector<size_t>> needs_;
   std::vector<std::vector<size_t>> needed_by_;
-  absl::flat_hash_map<std::string, size_t> by_name_;
+  absl::flat_hash_map<std::string_view, size_t> by_name_;
   std::optional<size_t> musl_;
   std::vector<size_t> order_;
 };

@@ -10,17 +10,21 @@
 namespace startscope {
 namespace {
 
+// What a small program gives of a kind.
+constexpr size_t kUsualRecords = 32;
+
 template <typename T>
-void Insert(std::vector<Timed<T>>* list, size_t limit, const Event& event, const T& value,
-            bool full, uint64_t* not_kept) {
+void Insert(std::vector<Timed<T>>* list, size_t limit, const Event& event, T& value, bool full,
+            uint64_t* not_kept) {
   if (full || list->size() >= limit) {
     ++*not_kept;
     return;
   }
   // Almost always in order; a late record goes to its place.
+  if (list->empty()) list->reserve(kUsualRecords);
   auto at = list->end();
   while (at != list->begin() && std::prev(at)->boottime_ns > event.boottime_ns) --at;
-  list->insert(at, Timed<T>{event.boottime_ns, event.tid, value});
+  list->insert(at, Timed<T>{event.boottime_ns, event.tid, std::move(value)});
 }
 
 template <typename T>
@@ -42,21 +46,21 @@ void MoveSince(uint64_t boottime_ns, uint32_t pid, std::vector<Timed<T>>* list,
 
 }  // namespace
 
-bool Evidence::Add(const Event& event, const EvidenceLimits& limits, bool full) {
-  if (const auto* fault = std::get_if<FaultEvent>(&event.payload)) {
+bool Evidence::Add(Event&& event, const EvidenceLimits& limits, bool full) {
+  if (auto* fault = std::get_if<FaultEvent>(&event.payload)) {
     Insert(&faults, limits.faults, event, *fault, full, &not_kept.faults);
-  } else if (const auto* mapping = std::get_if<MappingEvent>(&event.payload)) {
+  } else if (auto* mapping = std::get_if<MappingEvent>(&event.payload)) {
     Insert(&mappings, limits.mappings, event, *mapping, full, &not_kept.mappings);
     return true;  // of the side-band: no record of ours
-  } else if (const auto* mark = std::get_if<MarkEvent>(&event.payload)) {
+  } else if (auto* mark = std::get_if<MarkEvent>(&event.payload)) {
     Insert(&marks, limits.marks, event, *mark, full, &not_kept.marks);
-  } else if (const auto* read = std::get_if<PagesReadEvent>(&event.payload)) {
+  } else if (auto* read = std::get_if<PagesReadEvent>(&event.payload)) {
     Insert(&pages_read, limits.pages_read, event, *read, full, &not_kept.pages_read);
-  } else if (const auto* wait = std::get_if<WaitEvent>(&event.payload)) {
+  } else if (auto* wait = std::get_if<WaitEvent>(&event.payload)) {
     Insert(&waits, limits.waits, event, *wait, full, &not_kept.waits);
-  } else if (const auto* call = std::get_if<SyscallEvent>(&event.payload)) {
+  } else if (auto* call = std::get_if<SyscallEvent>(&event.payload)) {
     Insert(&calls, limits.calls, event, *call, full, &not_kept.calls);
-  } else if (const auto* sample = std::get_if<SampleEvent>(&event.payload)) {
+  } else if (auto* sample = std::get_if<SampleEvent>(&event.payload)) {
     Insert(&samples, limits.samples, event, *sample, full, &not_kept.samples);
   } else {
     return false;

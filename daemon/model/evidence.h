@@ -75,7 +75,10 @@ struct Evidence {
 
   // Puts a record in its list, in order of time. False: its kind has no list here. With `full` it is
   // counted as not kept whatever the limits say.
-  bool Add(const Event& event, const EvidenceLimits& limits, bool full);
+  bool Add(Event&& event, const EvidenceLimits& limits, bool full);
+  bool Add(const Event& event, const EvidenceLimits& limits, bool full) {
+    return Add(Event(event), limits, full);
+  }
   // Takes out what was recorded at or after a time, as events.
   std::vector<Event> TakeSince(uint64_t boottime_ns);
   // Records that are kept.

@@ -9,7 +9,7 @@
 
 #include <cstdint>
 #include <optional>
-#include <string>
+#include <string_view>
 #include <vector>
 
 #include "daemon/model/boundary_finder.h"
@@ -19,7 +19,7 @@ namespace startscope {
 
 struct LoadedObject {
   FileId file;
-  std::string path;
+  std::string_view path;  // in the evidence
   const KnownImage* image = nullptr;  // nullptr: the file is not known
   const ImageFacts* facts = nullptr;  // nullptr: not known, or not readable
   bool is_executable = false;

@@ -197,7 +197,7 @@ class Account {
     std::map<std::string, const LoadedObject*> wanted;
     for (const LoadedObject& one : loaded_) {
       if (one.is_executable || one.is_loader) continue;
-      wanted.try_emplace(one.path.substr(one.path.rfind('/') + 1), &one);
+      wanted.try_emplace(std::string(one.path.substr(one.path.rfind('/') + 1)), &one);
       if (one.facts != nullptr && !one.facts->soname.empty()) {
         wanted.try_emplace(one.facts->soname, &one);
       }

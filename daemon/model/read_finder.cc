@@ -37,7 +37,7 @@ ReadFinder::ReadFinder(const Evidence& evidence, const FileNames& names)
                    [](const auto& a, const auto& b) { return a.first < b.first; });
 }
 
-std::string ReadFinder::FileOf(uint64_t begin_ns, uint64_t end_ns) const {
+std::string_view ReadFinder::FileOf(uint64_t begin_ns, uint64_t end_ns) const {
   const auto& faults = evidence_.faults;
   auto fault = std::lower_bound(
       faults.begin(), faults.end(), end_ns,
@@ -45,14 +45,14 @@ std::string ReadFinder::FileOf(uint64_t begin_ns, uint64_t end_ns) const {
   for (int looked = 0; fault != faults.end() && looked < kFaultsLooked; ++fault, ++looked) {
     if (fault->tid != evidence_.pid || fault->value.entry_boottime_ns == 0) continue;
     if (fault->value.entry_boottime_ns > begin_ns) break;
-    std::string name = names_.of_fault(static_cast<size_t>(fault - faults.begin()));
+    const std::string_view name = names_.of_fault(static_cast<size_t>(fault - faults.begin()));
     if (!name.empty()) return name;
     break;
   }
   const auto after = std::upper_bound(
       reads_.begin(), reads_.end(), end_ns,
       [](uint64_t boottime_ns, const auto& read) { return boottime_ns < read.first; });
-  return after == reads_.begin() ? std::string() : names_.of_file(std::prev(after)->second->file);
+  return after == reads_.begin() ? std::string_view() : names_.of_file(std::prev(after)->second->file);
 }
 
 }  // namespace startscope

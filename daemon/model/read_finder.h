@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
-#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -17,10 +17,11 @@
 namespace startscope {
 
 // Names of files, for time spent waiting for them: of the object that the fault with this index in
-// Evidence::faults was charged to, and of a file by its numbers. Empty: not known.
+// Evidence::faults was charged to, and of a file by its numbers. Empty: not known. The text lives as
+// long as what the functions refer to.
 struct FileNames {
-  std::function<std::string(size_t)> of_fault;
-  std::function<std::string(const FileId&)> of_file;
+  std::function<std::string_view(size_t)> of_fault;
+  std::function<std::string_view(const FileId&)> of_file;
 };
 
 // Which of the mapped files is the one that pages were read of: by the numbers of the file below where
@@ -36,7 +37,7 @@ class ReadFinder {
 
   // Of a wait from `begin_ns` to `end_ns` on the boot clock: the file of the fault it lies in, or else
   // the one last read from. Empty: not known.
-  [[nodiscard]] std::string FileOf(uint64_t begin_ns, uint64_t end_ns) const;
+  [[nodiscard]] std::string_view FileOf(uint64_t begin_ns, uint64_t end_ns) const;
 
  private:
   const Evidence& evidence_;

@@ -197,8 +197,6 @@ struct MappedObject {
   ObjectKind kind = ObjectKind::kUnspecified;
   std::string path;
   FileId file;
-  std::string build_id;
-  std::string soname;
   std::vector<std::string> needed_by;
   uint64_t load_address = 0;
   std::optional<uint64_t> map_offset_ns;
@@ -226,12 +224,12 @@ struct MappedObject {
   // Steps from the executable along the shortest chain of needs; 0: the executable, or none is known.
   uint32_t depth = 0;
   LoadReason reason = LoadReason::kUnspecified;
-  std::vector<std::string> needed;  // DT_NEEDED, in order
   std::optional<uint64_t> mapping_ns;
   BoundarySource mapping_source = BoundarySource::kUnspecified;
   BoundarySource relocation_source = BoundarySource::kUnspecified;
   BoundarySource constructor_source = BoundarySource::kUnspecified;
-  std::shared_ptr<const ImageFacts> facts;  // null: the file was not read
+  // Build id, soname, DT_NEEDED, how it was linked. Null: the file was not read.
+  std::shared_ptr<const ImageFacts> facts;
   std::vector<InitCall> init_calls;
   uint64_t init_calls_omitted = 0;
   std::optional<uint64_t> search_ns;

@@ -191,7 +191,7 @@ void DegradeUnmarked(const Evidence& evidence, const std::vector<LoadedObject>& 
   const std::string others =
       count == 1 ? "" : absl::StrCat(" and ", count - 1, count == 2 ? " other" : " others");
   Degrade(startup, DegradationKind::kFirstSeen,
-          absl::StrCat("the constructors of ", first->path, others,
+          absl::StrCat("the constructors of ", std::string(first->path), others,
                        " had no marks when this start began; the next one has"),
           count);
 }
@@ -217,15 +217,15 @@ void AccountObjects(const Evidence& evidence, const StartupImages& images, const
 // Objects' names for BlameTime().
 FileNames NamesOf(const Attribution& attribution) {
   FileNames names;
-  names.of_fault = [&attribution](size_t fault) -> std::string {
+  names.of_fault = [&attribution](size_t fault) -> std::string_view {
     const uint32_t object = attribution.fault_objects[fault];
-    return object == kNoIndex ? std::string() : attribution.names[object].path;
+    return object == kNoIndex ? std::string_view() : attribution.names[object].path;
   };
   std::vector<FileId> files;
   for (const Timeline::Object& object : attribution.names) files.push_back(object.file);
-  names.of_file = [&attribution, files = std::move(files)](const FileId& file) -> std::string {
+  names.of_file = [&attribution, files = std::move(files)](const FileId& file) -> std::string_view {
     const std::optional<size_t> object = FindReadFile(files, file);
-    return object ? attribution.names[*object].path : std::string();
+    return object ? std::string_view(attribution.names[*object].path) : std::string_view();
   };
   return names;
 }
@@ -239,7 +239,7 @@ void NameWaits(const Evidence& evidence, const FileNames& names, Attribution* at
     if (wait == nullptr || wait->reason != static_cast<uint8_t>(WaitReason::kIo)) continue;
     if (entry.tid != evidence.pid) continue;
     const uint64_t end_ns = evidence.exec.begin_boottime_ns + entry.offset_ns;
-    const std::string path = finder.FileOf(end_ns - wait->duration_ns, end_ns);
+    const std::string_view path = finder.FileOf(end_ns - wait->duration_ns, end_ns);
     if (path.empty()) continue;
     for (uint32_t i = 0; i < attribution->names.size(); ++i) {
       if (attribution->names[i].path == path) wait->object = i;

@@ -21,8 +21,6 @@
 namespace startscope {
 namespace {
 
-// Records of a process that executes nothing are forgotten after this long.
-constexpr uint64_t kWaitingNs = 5'000'000'000;
 // Startups looked at for being stuck at one AdvanceTo(), which may have to read all that is kept of
 // each; the others wait for the next.
 constexpr size_t kStuckAtOnce = 8;
@@ -41,12 +39,12 @@ StartupModel::StartupModel(const ModelOptions& options, StartupListener* listene
       prober_(prober),
       delivery_(options.facts_patience_ns, listener, prober) {}
 
-void StartupModel::OnEvent(const Event& event) {
+void StartupModel::OnEvent(Event&& event) {
   ++stats_.events;
   now_ns_ = std::max(now_ns_, event.boottime_ns);
-  if (const auto* fault = std::get_if<FaultEvent>(&event.payload)) return OnFault(event, *fault);
-  if (const auto* map = std::get_if<MappingEvent>(&event.payload)) return OnMapping(event, *map);
-  if (const auto* mark = std::get_if<MarkEvent>(&event.payload)) return OnMark(event, *mark);
+  if (std::holds_alternative<FaultEvent>(event.payload)) return OnFault(std::move(event));
+  if (std::holds_alternative<MappingEvent>(event.payload)) return OnMapping(std::move(event));
+  if (std::holds_alternative<MarkEvent>(event.payload)) return OnMark(std::move(event));
   if (const auto* exec = std::get_if<std::shared_ptr<const ExecEvent>>(&event.payload)) {
     return OnExec(event, **exec);
   }
@@ -56,19 +54,20 @@ void StartupModel::OnEvent(const Event& event) {
   if (const auto* symbols = std::get_if<SymbolsEvent>(&event.payload)) {
     return delivery_.OnSymbols(*symbols, now_ns_);
   }
-  if (const auto* fork = std::get_if<ForkEvent>(&event.payload)) {
-    Open* open = Find(event);
-    if (open == nullptr) return;
-    ++open->evidence.records;
-    if (!fork->thread) return;
-    Evidence& evidence = open->evidence;
-    ++evidence.threads_created;
-    if (evidence.threads.size() < options_.evidence.threads) {
-      evidence.threads.push_back({event.boottime_ns, event.tid, fork->child_tid});
-    }
-    return;
+  if (const auto* fork = std::get_if<ForkEvent>(&event.payload)) return OnFork(event, *fork);
+  OnDetail(std::move(event));
+}
+
+void StartupModel::OnFork(const Event& event, const ForkEvent& fork) {
+  Open* open = Find(event);
+  if (open == nullptr) return;
+  Evidence& evidence = open->evidence;
+  ++evidence.records;
+  if (!fork.thread) return;
+  ++evidence.threads_created;
+  if (evidence.threads.size() < options_.evidence.threads) {
+    evidence.threads.push_back({event.boottime_ns, event.tid, fork.child_tid});
   }
-  OnDetail(event);
 }
 
 StartupModel::Open* StartupModel::Find(const Event& event) {
@@ -174,7 +173,7 @@ void StartupModel::OnExec(const Event& event, const ExecEvent& exec) {
   }
   Adopt(event.pid, exec.begin_boottime_ns, &evidence);
   const auto it = open_.emplace(event.pid, std::move(open)).first;
-  for (const Event& moved : early) OnEvent(moved);
+  for (Event& moved : early) OnEvent(std::move(moved));
   Open& opened = *it->second;
   RequestImages(&opened);
   listener_->OnStarted(opened.watches,
@@ -182,7 +181,7 @@ void StartupModel::OnExec(const Event& event, const ExecEvent& exec) {
 }
 
 void StartupModel::OnExit(const Event& event, const ExitEvent& exit) {
-  waiting_.erase(event.pid);
+  ForgetWaiting(event.pid);
   End end;
   end.boottime_ns = event.boottime_ns;
   end.counters = exit.now;
@@ -219,63 +218,71 @@ void StartupModel::OnExit(const Event& event, const ExitEvent& exit) {
   Conclude(open_.find(event.pid), end);
 }
 
-void StartupModel::KeepRecord(Open* open, const Event& event) {
+void StartupModel::KeepRecord(Open* open, Event&& event) {
   const size_t before = open->evidence.size();
   const bool full = kept_records_ >= options_.max_records;
-  open->evidence.Add(event, options_.evidence, full);
+  open->evidence.Add(std::move(event), options_.evidence, full);
   kept_records_ += open->evidence.size() - before;
 }
 
-void StartupModel::OnFault(const Event& event, const FaultEvent& fault) {
+void StartupModel::OnFault(Event&& event) {
   Open* open = Find(event);
-  if (open == nullptr) return Keep(event);
-  if (open->late) return OnLate(open, event);
-  KeepRecord(open, event);
-  if (fault.instruction_fetch && open->until_main && !open->reached_main) {
-    TryInferMain(open_.find(event.pid));
-  }
+  if (open == nullptr) return Keep(std::move(event));
+  if (open->late) return OnLate(open, std::move(event));
+  const uint32_t pid = event.pid;
+  const bool is_fetch = std::get<FaultEvent>(event.payload).instruction_fetch;
+  KeepRecord(open, std::move(event));
+  if (is_fetch && open->until_main && !open->reached_main) TryInferMain(open_.find(pid));
 }
 
-void StartupModel::OnMapping(const Event& event, const MappingEvent& mapping) {
+void StartupModel::OnMapping(Event&& event) {
   Open* open = Find(event);
-  if (open == nullptr) return Keep(event);
+  if (open == nullptr) return Keep(std::move(event));
+  const auto& mapping = std::get<MappingEvent>(event.payload);
+  // Asked for last: this mapping may show what else the file is.
+  std::optional<MappingEvent> library;
+  if (MayBeLibrary(*open, mapping)) library = mapping;
   if (open->late) {
-    OnLate(open, event);
-    return RequestLibrary(*open, mapping);
+    OnLate(open, std::move(event));
+  } else {
+    KeepRecord(open, std::move(event));
+    if (!open->loader_requested) RequestImages(open);
+    FollowInvokedLoader(open);
   }
-  KeepRecord(open, event);
-  if (!open->loader_requested) RequestImages(open);
-  FollowInvokedLoader(open);
-  RequestLibrary(*open, mapping);
+  if (library) RequestLibrary(*open, *library);
 }
 
-void StartupModel::OnLate(Open* open, const Event& event) {
+void StartupModel::OnLate(Open* open, Event&& event) {
   open->late->OnEvent(event);
-  KeepNewest(event, &open->recent);
+  KeepNewest(std::move(event), &open->recent);
 }
 
-void StartupModel::OnDetail(const Event& event) {
+void StartupModel::OnDetail(Event&& event) {
   if (Open* open = Find(event); open == nullptr) {
-    Keep(event);
+    Keep(std::move(event));
   } else if (!open->late) {
-    KeepRecord(open, event);
+    KeepRecord(open, std::move(event));
   }
 }
 
-void StartupModel::OnMark(const Event& event, const MarkEvent& mark) {
+void StartupModel::OnMark(Event&& event) {
   Open* open = Find(event);
   if (open == nullptr) return;
-  if (open->late) return OnLate(open, event);
-  KeepRecord(open, event);
-  if (open->reached_main || open->precision != Precision::kExact) return;
-  const auto image = images_.find(open->evidence.exec.executable);
-  const bool entry_is_main =
-      mark.kind == MarkKind::kEntry && image != images_.end() && EntryIsMain(*image->second.facts);
-  if (mark.kind != MarkKind::kMain && !entry_is_main) return;
+  if (open->late) return OnLate(open, std::move(event));
+  const uint32_t pid = event.pid;
+  const auto& mark = std::get<MarkEvent>(event.payload);
+  const MarkKind kind = mark.kind;
   End end;
   end.boottime_ns = event.boottime_ns;
   end.counters = mark.now;
-  ReachMain(open_.find(event.pid), end);
+  KeepRecord(open, std::move(event));
+  if (open->reached_main || open->precision != Precision::kExact) return;
+  if (kind != MarkKind::kMain) {
+    if (kind != MarkKind::kEntry) return;
+    const auto image = images_.find(open->evidence.exec.executable);
+    if (image == images_.end() || !EntryIsMain(*image->second.facts)) return;
+  }
+  ReachMain(open_.find(pid), end);
 }
 
 void StartupModel::ReachMain(OpenMap::iterator it, const End& given) {
@@ -415,16 +422,17 @@ void StartupModel::RequestImage(const Open& open, ProbeRequest request) {
   prober_->RequestImage(request);
 }
 
-void StartupModel::RequestLibrary(const Open& open, const MappingEvent& mapping) {
+bool StartupModel::MayBeLibrary(const Open& open, const MappingEvent& mapping) const {
   const bool wanted = open.level >= Level::kObjects || open.loader_events;
-  if (!wanted || mapping.file.inode == 0) return;
-  if ((mapping.prot & PROT_EXEC) == 0) return;
+  if (!wanted || mapping.file.inode == 0) return false;
+  if ((mapping.prot & PROT_EXEC) == 0) return false;
   const auto known = images_.find(mapping.file);
-  if (known != images_.end() && known->second.facts->error.empty()) {
-    const bool marks_wanted =
-        open.level >= Level::kFunctions && open.precision == Precision::kExact;
-    if (!marks_wanted || !LacksFunctionMarks(known->second)) return;
-  }
+  if (known == images_.end() || !known->second.facts->error.empty()) return true;
+  const bool marks_wanted = open.level >= Level::kFunctions && open.precision == Precision::kExact;
+  return marks_wanted && LacksFunctionMarks(known->second);
+}
+
+void StartupModel::RequestLibrary(const Open& open, const MappingEvent& mapping) {
   if (mapping.file == open.evidence.exec.executable || mapping.file == open.loader) return;
   // The interpreter is asked for as such.
   const uint64_t base = open.evidence.exec.at_base;
@@ -478,35 +486,43 @@ void StartupModel::OnLost(const LostEvent& lost) {
   listener_->OnLost(lost.stage, lost.count);
 }
 
-void StartupModel::Keep(const Event& event) {
-  if (waiting_.size() >= options_.max_waiting_processes && !waiting_.contains(event.pid)) {
-    absl::erase_if(waiting_,
-                   [&](const auto& entry) { return entry.second.last_ns + kWaitingNs < now_ns_; });
-    if (waiting_.size() >= options_.max_waiting_processes) waiting_.erase(waiting_.begin());
+void StartupModel::Keep(Event&& event) {
+  const auto [at, first] = waiting_.try_emplace(event.pid);
+  Waiting& waiting = at->second;
+  if (first) {
+    waiting.place = waiting_order_.insert(waiting_order_.end(), event.pid);
+  } else {
+    waiting_order_.splice(waiting_order_.end(), waiting_order_, waiting.place);
   }
-  Waiting& waiting = waiting_[event.pid];
-  waiting.last_ns = event.boottime_ns;
-  KeepNewest(event, &waiting.events);
+  KeepNewest(std::move(event), &waiting.events);
+  if (waiting_.size() > options_.max_waiting_processes) ForgetWaiting(waiting_order_.front());
 }
 
-void StartupModel::KeepNewest(const Event& event, std::vector<Event>* events) const {
+void StartupModel::ForgetWaiting(uint32_t pid) {
+  const auto found = waiting_.find(pid);
+  if (found == waiting_.end()) return;
+  waiting_order_.erase(found->second.place);
+  waiting_.erase(found);
+}
+
+void StartupModel::KeepNewest(Event&& event, std::vector<Event>* events) const {
   if (events->size() >= options_.max_waiting_records) {
     const auto half = static_cast<std::ptrdiff_t>(options_.max_waiting_records / 2);
     events->erase(events->begin(), events->begin() + half);
   }
-  events->push_back(event);
+  events->push_back(std::move(event));
 }
 
 void StartupModel::Adopt(uint32_t pid, uint64_t since_ns, Evidence* evidence) {
   const size_t before = evidence->size();
   const auto found = waiting_.find(pid);
   if (found == waiting_.end()) return;
-  for (const Event& event : found->second.events) {
+  for (Event& event : found->second.events) {
     if (event.boottime_ns < since_ns) continue;
-    evidence->Add(event, options_.evidence, false);
+    evidence->Add(std::move(event), options_.evidence, false);
   }
   kept_records_ += evidence->size() - before;
-  waiting_.erase(found);
+  ForgetWaiting(pid);
 }
 
 StartupImages StartupModel::ImagesOf(const Open& open) const {
@@ -608,9 +624,6 @@ void StartupModel::ChainActivity(const FileId& executable, const FileId& loader,
         std::find_if(loaded.begin(), loaded.end(),
                      [&object](const MappedObject& one) { return one.file == object.file; });
     if (chained == loaded.end()) continue;
-    object.build_id = chained->build_id;
-    object.soname = chained->soname;
-    object.needed = chained->needed;
     object.needed_by = chained->needed_by;
     object.load_order = chained->load_order;
     object.depth = chained->depth;

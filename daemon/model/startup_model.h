@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -56,7 +57,8 @@ class StartupModel {
   // Startups that only this watch asked for end as INCOMPLETE.
   void ClearWatch(int slot);
 
-  void OnEvent(const Event& event);
+  void OnEvent(Event&& event);
+  void OnEvent(const Event& event) { OnEvent(Event(event)); }
   // Ends startups whose deadline has passed, and tells of those that last long.
   void AdvanceTo(uint64_t boottime_ns);
   // Ends everything still open as INCOMPLETE, at the last event seen.
@@ -102,21 +104,24 @@ class StartupModel {
 
   void OnExec(const Event& event, const ExecEvent& exec);
   void OnExit(const Event& event, const ExitEvent& exit);
-  void OnFault(const Event& event, const FaultEvent& fault);
-  void OnMapping(const Event& event, const MappingEvent& mapping);
+  void OnFault(Event&& event);
+  void OnMapping(Event&& event);
   // Everything that is kept and looked at only when the startup is over.
-  void OnDetail(const Event& event);
-  void OnMark(const Event& event, const MarkEvent& mark);
+  void OnDetail(Event&& event);
+  void OnMark(Event&& event);
+  void OnFork(const Event& event, const ForkEvent& fork);
   void OnImage(const ImageEvent& image);
   void OnLost(const LostEvent& lost);
 
   // Of a process whose startup is over.
-  void OnLate(Open* open, const Event& event);
+  void OnLate(Open* open, Event&& event);
 
   Open* Find(const Event& event);
-  void Keep(const Event& event);
+  // Records of a process that is not followed (yet).
+  void Keep(Event&& event);
   // Only what the kernel does inside one exec can matter later, so the newest are enough.
-  void KeepNewest(const Event& event, std::vector<Event>* events) const;
+  void KeepNewest(Event&& event, std::vector<Event>* events) const;
+  void ForgetWaiting(uint32_t pid);
   // Moves what is kept of `pid` since `since_ns` into `evidence`.
   void Adopt(uint32_t pid, uint64_t since_ns, Evidence* evidence);
   void TakeTerms(Open* open) const;
@@ -128,11 +133,13 @@ class StartupModel {
   void TryInferMain(OpenMap::iterator it);
   void ReachMain(OpenMap::iterator it, const End& end);
   void Conclude(OpenMap::iterator it, const End& end);
-  void KeepRecord(Open* open, const Event& event);
+  void KeepRecord(Open* open, Event&& event);
   [[nodiscard]] BuildOptions OptionsOf(const Open& open) const;
   // Ends a startup, or the part of it that some watches wanted, now or when its files are known.
   void Finish(std::shared_ptr<Open> open, const End& end, WatchMask watches,
               std::optional<MilestoneKind> reached);
+  // A file with code that is not known, or lacks marks that are wanted.
+  [[nodiscard]] bool MayBeLibrary(const Open& open, const MappingEvent& mapping) const;
   void RequestLibrary(const Open& open, const MappingEvent& mapping);
   // Files that this startup maps, that were asked for and not answered.
   [[nodiscard]] std::set<FileId> AwaitedBy(const Open& open) const;
@@ -158,10 +165,11 @@ class StartupModel {
   size_t kept_records_ = 0;
   absl::flat_hash_map<FileId, bool> requested_;  // asked for, not answered; true: as a library
   struct Waiting {
-    uint64_t last_ns = 0;
     std::vector<Event> events;
+    std::list<uint32_t>::iterator place;  // in waiting_order_
   };
   absl::flat_hash_map<uint32_t, Waiting> waiting_;
+  std::list<uint32_t> waiting_order_;  // pids; the one that gave nothing for longest first
   // Lost since the last AdvanceTo(), and before that since the one before: what begins now was
   // perhaps under way then, its records being among those that were not lost.
   std::map<LossStage, uint64_t> lost_lately_;

@@ -4,9 +4,10 @@
 #include "daemon/model/time_ledger.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <iterator>
-#include <map>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 namespace startscope {
@@ -39,6 +40,9 @@ std::vector<Reading> ReadingsInOrder(const Evidence& evidence, const End& end, b
   const auto add = [&](uint64_t boottime_ns, const Counters& counters) {
     readings.push_back({boottime_ns, counters.off_cpu_ns, counters.run_delay_ns, &counters});
   };
+  const auto earlier = [](const Reading& a, const Reading& b) {
+    return a.boottime_ns < b.boottime_ns;
+  };
   const uint64_t begin = evidence.exec.begin_boottime_ns;
   add(begin, evidence.exec.begin);
   add(evidence.exec_boottime_ns, evidence.exec.now);
@@ -49,6 +53,7 @@ std::vector<Reading> ReadingsInOrder(const Evidence& evidence, const End& end, b
       }
     }
   }
+  const auto first_fault = static_cast<std::ptrdiff_t>(readings.size());
   for (size_t i = 0; i < faults; ++i) {
     const auto& fault = evidence.faults[i];
     if (fault.boottime_ns < begin || fault.boottime_ns > end.boottime_ns) continue;
@@ -62,12 +67,17 @@ std::vector<Reading> ReadingsInOrder(const Evidence& evidence, const End& end, b
     }
     readings.push_back({fault.boottime_ns, value.off_cpu_ns, value.run_delay_ns, nullptr});
   }
-  if (end.counters) add(end.boottime_ns, *end.counters);
-  const auto earlier = [](const Reading& a, const Reading& b) {
-    return a.boottime_ns < b.boottime_ns;
+  // Each part is almost always in order by itself.
+  const auto by_fault = readings.begin() + first_fault;
+  const auto sort = [&earlier](auto from, auto to) {
+    if (!std::is_sorted(from, to, earlier)) std::stable_sort(from, to, earlier);
   };
-  if (!std::is_sorted(readings.begin(), readings.end(), earlier)) {
-    std::stable_sort(readings.begin(), readings.end(), earlier);
+  sort(readings.begin(), by_fault);
+  sort(by_fault, readings.end());
+  std::inplace_merge(readings.begin(), by_fault, readings.end(), earlier);
+  if (end.counters) {
+    add(end.boottime_ns, *end.counters);
+    sort(readings.begin(), readings.end());
   }
   return readings;
 }
@@ -92,10 +102,16 @@ std::optional<uint64_t> PassedIn(const Span& slice, const std::vector<Reading>& 
                                  Amount amount) {
   uint64_t sum = 0;
   uint64_t covered_until = slice.begin;
-  for (size_t i = 0; i + 1 < readings.size(); ++i) {
+  size_t first = 0;
+  if (slice.length() != 0) {
+    const auto inside = std::upper_bound(
+        readings.begin(), readings.end(), slice.begin,
+        [](uint64_t at, const Reading& reading) { return at < reading.boottime_ns; });
+    if (inside != readings.begin()) first = static_cast<size_t>(inside - readings.begin()) - 1;
+  }
+  for (size_t i = first; i + 1 < readings.size(); ++i) {
     const Reading& from = readings[i];
     const Reading& to = readings[i + 1];
-    if (to.boottime_ns <= slice.begin && slice.length() != 0) continue;
     if (from.boottime_ns >= slice.end) break;
     if (from.boottime_ns > covered_until) return std::nullopt;
     const uint64_t passed = amount(from, to);
@@ -195,7 +211,7 @@ struct Activity {
   Span span;
   Layer layer;
   TimeReason reason;
-  std::string object;
+  std::string_view object = {};
   // Without recorded waits: how much of it was off the CPU.
   uint64_t queued_ns = 0;
   uint64_t blocked_ns = 0;
@@ -212,7 +228,7 @@ void AddSpells(const Evidence& evidence, const FileNames& names,
         blocked.reason = TimeReason::kBlockedIo;
         blocked.object = finder.FileOf(spell.blocked.begin, spell.blocked.end);
       }
-      activities->push_back(std::move(blocked));
+      activities->push_back(blocked);
     }
     if (spell.queued.length() != 0) {
       activities->emplace_back(spell.queued, Layer::kSpell, TimeReason::kRunQueue);
@@ -248,7 +264,7 @@ std::vector<Activity> ActivitiesOf(const Evidence& evidence, const End& end,
         activity.object = names.of_fault(i);
       }
     }
-    activities.push_back(std::move(activity));
+    activities.push_back(activity);
   }
   for (const auto& call : evidence.calls) {
     if (!sources.calls || call.tid != evidence.pid) continue;
@@ -263,44 +279,62 @@ std::vector<Activity> ActivitiesOf(const Evidence& evidence, const End& end,
   return activities;
 }
 
+// Time by reason and object. There are few of them.
+class ShareSums {
+ public:
+  uint64_t& operator[](const std::pair<TimeReason, std::string_view>& key) {
+    for (Sum& sum : sums_) {
+      if (sum.key == key) return sum.duration_ns;
+    }
+    return sums_.emplace_back(Sum{key, 0}).duration_ns;
+  }
+  // The largest first.
+  [[nodiscard]] std::vector<TimeShare> Take() {
+    std::erase_if(sums_, [](const Sum& sum) { return sum.duration_ns == 0; });
+    std::sort(sums_.begin(), sums_.end(), [](const Sum& a, const Sum& b) {
+      return a.duration_ns != b.duration_ns ? a.duration_ns > b.duration_ns : a.key < b.key;
+    });
+    std::vector<TimeShare> shares;
+    shares.reserve(sums_.size());
+    for (const Sum& sum : sums_) {
+      shares.push_back({sum.key.first, sum.duration_ns, std::string(sum.key.second)});
+    }
+    return shares;
+  }
+
+ private:
+  struct Sum {
+    std::pair<TimeReason, std::string_view> key;
+    uint64_t duration_ns = 0;
+  };
+  std::vector<Sum> sums_;
+};
+
 // Shares of one slice, kept so that they never exceed its duration.
 class Shares {
  public:
   explicit Shares(uint64_t duration_ns) : left_ns_(duration_ns) {}
 
-  void Add(TimeReason reason, uint64_t duration_ns, const std::string& object = {}) {
+  void Add(TimeReason reason, uint64_t duration_ns, std::string_view object = {}) {
     duration_ns = std::min(duration_ns, left_ns_);
     if (duration_ns == 0) return;
     left_ns_ -= duration_ns;
-    shares_[{reason, object}] += duration_ns;
+    sums_[{reason, object}] += duration_ns;
   }
-  // Moves time from one reason to another; returns what was moved.
-  uint64_t Move(TimeReason from, TimeReason to, uint64_t duration_ns) {
-    const auto found = shares_.find({from, std::string()});
-    if (found == shares_.end()) return 0;
-    duration_ns = std::min(duration_ns, found->second);
-    if (duration_ns == 0) return 0;
-    found->second -= duration_ns;
-    if (found->second == 0) shares_.erase(found);
-    shares_[{to, std::string()}] += duration_ns;
-    return duration_ns;
+  // Moves time from one reason to another.
+  void Move(TimeReason from, TimeReason to, uint64_t duration_ns) {
+    duration_ns = std::min(duration_ns, sums_[{from, {}}]);
+    sums_[{from, {}}] -= duration_ns;
+    sums_[{to, {}}] += duration_ns;
   }
-  [[nodiscard]] uint64_t left_ns() const { return left_ns_; }
   [[nodiscard]] std::vector<TimeShare> Take() {
     Add(TimeReason::kUnexplained, left_ns_);
-    std::vector<TimeShare> shares;
-    for (const auto& [key, duration_ns] : shares_) {
-      shares.push_back({key.first, duration_ns, key.second});
-    }
-    std::stable_sort(shares.begin(), shares.end(), [](const TimeShare& a, const TimeShare& b) {
-      return a.duration_ns > b.duration_ns;
-    });
-    return shares;
+    return sums_.Take();
   }
 
  private:
   uint64_t left_ns_;
-  std::map<std::pair<TimeReason, std::string>, uint64_t> shares_;
+  ShareSums sums_;
 };
 
 // Walks the activities' edges through one slice: each piece between two edges belongs to the
@@ -464,18 +498,13 @@ void BlameTime(const Evidence& evidence, const End& end, const TimeSources& sour
 }
 
 std::vector<TimeShare> AddUpBlame(const std::vector<PhaseSlice>& slices) {
-  std::map<std::pair<TimeReason, std::string>, uint64_t> sums;
+  ShareSums sums;
   for (const PhaseSlice& slice : slices) {
     for (const TimeShare& share : slice.blame) {
       sums[{share.reason, share.object}] += share.duration_ns;
     }
   }
-  std::vector<TimeShare> total;
-  for (const auto& [key, duration_ns] : sums) total.push_back({key.first, duration_ns, key.second});
-  std::stable_sort(total.begin(), total.end(), [](const TimeShare& a, const TimeShare& b) {
-    return a.duration_ns > b.duration_ns;
-  });
-  return total;
+  return sums.Take();
 }
 
 }  // namespace startscope

@@ -291,7 +291,6 @@ void ToProtoLoading(const MappedObject& from, Level level, v1::MappedObject* to)
   to->set_load_order(from.load_order);
   to->set_depth(from.depth);
   to->set_load_reason(ToEnum<v1::LoadReason>(from.reason));
-  for (const std::string& name : from.needed) to->add_needed(EscapeToUtf8(name));
   if (from.mapping_ns) to->set_mapping_ns(*from.mapping_ns);
   to->set_mapping_source(ToEnum<v1::BoundarySource>(from.mapping_source));
   to->set_relocation_source(ToEnum<v1::BoundarySource>(from.relocation_source));
@@ -310,8 +309,11 @@ void ToProtoLoading(const MappedObject& from, Level level, v1::MappedObject* to)
 
 void ToProto(const MappedObject& from, Level level, v1::MappedObject* to) {
   to->set_path(EscapeToUtf8(from.path));
-  to->set_build_id(from.build_id);
-  to->set_soname(EscapeToUtf8(from.soname));
+  if (from.facts != nullptr) {
+    to->set_build_id(from.facts->build_id);
+    to->set_soname(EscapeToUtf8(from.facts->soname));
+    for (const std::string& name : from.facts->needed) to->add_needed(EscapeToUtf8(name));
+  }
   for (const std::string& path : from.needed_by) to->add_needed_by(EscapeToUtf8(path));
   if (from.map_offset_ns) to->set_map_offset_ns(*from.map_offset_ns);
   if (from.mapped_bytes) to->set_mapped_bytes(*from.mapped_bytes);

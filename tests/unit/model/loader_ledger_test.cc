@@ -55,7 +55,7 @@ TEST(LoaderLedgerTest, DepthIsTheShortestChain) {
   EXPECT_EQ(Object(startup, 4).depth, 1u);
   EXPECT_EQ(Object(startup, 5).depth, 2u);
   EXPECT_THAT(Object(startup, 4).needed_by, ElementsAre("/bin/hello", "/lib/file3"));
-  EXPECT_THAT(Object(startup, 3).needed, ElementsAre("file4", "file5"));
+  EXPECT_THAT(Object(startup, 3).facts->needed, ElementsAre("file4", "file5"));
 }
 
 TEST(LoaderLedgerTest, WhatNobodyNeedsWasPreloadedOrOpened) {

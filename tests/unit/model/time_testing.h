@@ -34,9 +34,11 @@ class TimeScript {
     sources.calls = true;
     sources.samples = true;
     sources.sample_period_ns = 50;
-    names.of_fault = [this](size_t index) { return fault_paths[index]; };
-    names.of_file = [](const FileId& file) {
-      return file.inode == 0 ? std::string() : "/file" + std::to_string(file.inode);
+    names.of_fault = [this](size_t index) -> std::string_view { return fault_paths[index]; };
+    names.of_file = [this](const FileId& file) -> std::string_view {
+      if (file.inode == 0) return {};
+      return file_paths.try_emplace(file.inode, "/file" + std::to_string(file.inode))
+          .first->second;
     };
   }
 
@@ -154,6 +156,7 @@ class TimeScript {
   TimeSources sources;
   FileNames names;
   std::vector<std::string> fault_paths;
+  std::map<uint64_t, std::string> file_paths;  // by inode, once asked for
   std::vector<PhaseSlice> slices;
 };
 
