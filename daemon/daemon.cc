@@ -16,6 +16,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/synchronization/mutex.h"
 #include "daemon/base/errno_status.h"
 #include "daemon/collect/kernel_features.h"
 #include "daemon/inspect/launcher.h"
@@ -67,6 +68,9 @@ void LimitArenas() {
   constexpr int kArenas = 2;
   mallopt(M_ARENA_MAX, kArenas);
 }
+
+// The library is built with it, and gRPC takes several locks for each message.
+void LeaveDeadlocksToTests() { absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore); }
 
 // Threads made from now on run before others'; kOrdinary: no longer. Without the right to, nothing
 // changes.
@@ -149,6 +153,7 @@ absl::Status RunDaemon(const DaemonOptions& options) {
   signal(SIGPIPE, SIG_IGN);
   RaiseDescriptorLimit();
   LimitArenas();
+  LeaveDeadlocksToTests();
   SS_ASSIGN_OR_RETURN(ServiceNotifier notifier, ServiceNotifier::FromEnvironment());
   const UniqueFd signals(signalfd(-1, &stop_signals, SFD_CLOEXEC));
   const UniqueFd stop(eventfd(0, EFD_CLOEXEC));

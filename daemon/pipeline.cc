@@ -82,15 +82,7 @@ void Pipeline::OnRecord(const RawRecord& record) {
       uint64_t boottime_ns = 0;
       if (record.bytes.size() != sizeof(boottime_ns)) return;
       std::memcpy(&boottime_ns, record.bytes.data(), sizeof(boottime_ns));
-      orderer_.ReleaseUpTo(boottime_ns, [this](Event&& event) { model_.OnEvent(std::move(event)); });
-      if (const uint64_t bad = decoder_.bad_total(); bad != bad_reported_) {
-        Event lost;
-        lost.payload = LostEvent{LossStage::kDecode, bad - bad_reported_};
-        bad_reported_ = bad;
-        model_.OnEvent(std::move(lost));
-      }
-      model_.AdvanceTo(boottime_ns);
-      return;
+      return OnDrained(boottime_ns);
     }
     case RecordOrigin::kImage: {
       // Facts hold for starts before and after them alike, so they are not put in order.
@@ -105,6 +97,19 @@ void Pipeline::OnRecord(const RawRecord& record) {
       if (event) orderer_.Add(*std::move(event));
     }
   }
+}
+
+void Pipeline::OnDrained(uint64_t boottime_ns) {
+  listener_->BeginBatch();
+  orderer_.ReleaseUpTo(boottime_ns, [this](Event&& event) { model_.OnEvent(std::move(event)); });
+  if (const uint64_t bad = decoder_.bad_total(); bad != bad_reported_) {
+    Event lost;
+    lost.payload = LostEvent{LossStage::kDecode, bad - bad_reported_};
+    bad_reported_ = bad;
+    model_.OnEvent(std::move(lost));
+  }
+  model_.AdvanceTo(boottime_ns);
+  listener_->EndBatch();
 }
 
 void Pipeline::CountReceived(RecordOrigin origin, const std::optional<Event>& event) {

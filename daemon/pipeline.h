@@ -19,7 +19,7 @@ namespace startscope {
 class Pipeline {
  public:
   Pipeline(const ModelOptions& options, StartupListener* listener, ImageProber* prober)
-      : model_(options, listener, prober) {}
+      : listener_(listener), model_(options, listener, prober) {}
 
   void OnRecord(const RawRecord& record);
   // Ends what is still open: the source will bring no more.
@@ -37,11 +37,13 @@ class Pipeline {
   [[nodiscard]] const Received& received() const { return received_; }
 
  private:
+  void OnDrained(uint64_t boottime_ns);
+  void CountReceived(RecordOrigin origin, const std::optional<Event>& event);
+
+  StartupListener* const listener_;
   Decoder decoder_;
   Orderer orderer_;
   StartupModel model_;
-  void CountReceived(RecordOrigin origin, const std::optional<Event>& event);
-
   Received received_;
   uint64_t bad_reported_ = 0;
 };

@@ -3,7 +3,10 @@
 
 #include "daemon/base/text_escape.h"
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 namespace startscope {
 namespace {
@@ -32,26 +35,50 @@ size_t SequenceLength(const std::string& bytes, size_t at) {
   return 0;
 }
 
+// ASCII without a backslash: most text is, and stays as it is.
+bool IsPlain(const std::string& bytes) {
+  constexpr uint64_t kOnes = 0x0101010101010101;
+  constexpr uint64_t kHighBits = kOnes << 7;
+  const char* at = bytes.data();
+  const char* const end = at + bytes.size();
+  for (uint64_t word = 0; end - at >= static_cast<std::ptrdiff_t>(sizeof(word)); at += sizeof(word)) {
+    std::memcpy(&word, at, sizeof(word));
+    // A byte that equals the backslash is zero here, and borrows into its highest bit.
+    const uint64_t difference = word ^ (kOnes * '\\');
+    if (((word | (difference - kOnes)) & kHighBits) != 0) return false;
+  }
+  return std::none_of(at, end, [](char c) { return c == '\\' || static_cast<uint8_t>(c) >= 0x80; });
+}
+
 }  // namespace
 
 std::string EscapeToUtf8(const std::string& bytes) {
-  constexpr char kDigits[] = "0123456789abcdef";
   std::string text;
-  text.reserve(bytes.size());
+  EscapeToUtf8(bytes, &text);
+  return text;
+}
+
+void EscapeToUtf8(const std::string& bytes, std::string* text) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  if (IsPlain(bytes)) {
+    *text = bytes;
+    return;
+  }
+  text->clear();
+  text->reserve(bytes.size());
   for (size_t at = 0; at < bytes.size();) {
     const size_t length = bytes[at] == '\\' ? 0 : SequenceLength(bytes, at);
     if (length == 0) {
       const auto byte = static_cast<uint8_t>(bytes[at]);
-      text += "\\x";
-      text += kDigits[byte >> 4];
-      text += kDigits[byte & 15];
+      *text += "\\x";
+      *text += kDigits[byte >> 4];
+      *text += kDigits[byte & 15];
       ++at;
     } else {
-      text.append(bytes, at, length);
+      text->append(bytes, at, length);
       at += length;
     }
   }
-  return text;
 }
 
 std::string UnescapeFromUtf8(const std::string& text) {

@@ -127,8 +127,10 @@ void StartupDelivery::Tell(const WaitingStartup& waiting) {
     listener_->OnReached(finished.watches, *finished.reached, waiting.startup);
     return;
   }
-  for (const PhaseSlice& slice : waiting.startup->phases) {
-    listener_->OnPhaseFinished(finished.watches, *waiting.startup, slice);
+  if (listener_->WantsProgress(finished.watches)) {
+    for (const PhaseSlice& slice : waiting.startup->phases) {
+      listener_->OnPhaseFinished(finished.watches, *waiting.startup, slice);
+    }
   }
   listener_->OnFinished(finished.watches, waiting.startup);
 }

@@ -33,6 +33,12 @@ struct ThrottledGroup {
 class StartupListener {
  public:
   virtual ~StartupListener() = default;
+  // Whether anybody takes OnStarted and OnPhaseFinished of these watches; they need not be called
+  // otherwise.
+  [[nodiscard]] virtual bool WantsProgress(WatchMask /*watches*/) const { return true; }
+  // Between the two, results come one after the other: nobody need be woken for each.
+  virtual void BeginBatch() {}
+  virtual void EndBatch() {}
   // `startup` has identity only: no phases yet. Runtime may be unknown.
   virtual void OnStarted(WatchMask watches, const Startup& startup) = 0;
   virtual void OnPhaseFinished(WatchMask watches, const Startup& startup, const PhaseSlice& slice) = 0;

@@ -176,6 +176,7 @@ void StartupModel::OnExec(const Event& event, const ExecEvent& exec) {
   for (Event& moved : early) OnEvent(std::move(moved));
   Open& opened = *it->second;
   RequestImages(&opened);
+  if (!listener_->WantsProgress(opened.watches)) return;
   listener_->OnStarted(opened.watches,
                        DescribeStartup(opened.evidence, ImagesOf(opened), OptionsOf(opened)));
 }

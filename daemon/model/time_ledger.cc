@@ -282,6 +282,8 @@ std::vector<Activity> ActivitiesOf(const Evidence& evidence, const End& end,
 // Time by reason and object. There are few of them.
 class ShareSums {
  public:
+  ShareSums() { sums_.reserve(kUsualReasons); }
+
   uint64_t& operator[](const std::pair<TimeReason, std::string_view>& key) {
     for (Sum& sum : sums_) {
       if (sum.key == key) return sum.duration_ns;
@@ -303,6 +305,7 @@ class ShareSums {
   }
 
  private:
+  static constexpr size_t kUsualReasons = 8;
   struct Sum {
     std::pair<TimeReason, std::string_view> key;
     uint64_t duration_ns = 0;

@@ -78,7 +78,7 @@ void Subscriber::Inherit(const Subscriber& parked) {
   }
 }
 
-void Subscriber::Push(HubItem item) {
+void Subscriber::Push(HubItem item, bool quietly) {
   absl::MutexLock lock(&mutex_);
   if (closed_) return;
   if (items_.size() >= capacity_) {
@@ -91,7 +91,13 @@ void Subscriber::Push(HubItem item) {
     ++lost_total_[LossStage::kSubscriber];
     return;
   }
+  quiet_ = quietly && (quiet_ || items_.empty());
   items_.push_back(std::move(item));
+}
+
+void Subscriber::Announce() {
+  absl::MutexLock lock(&mutex_);
+  quiet_ = false;
 }
 
 void Subscriber::Lose(LossStage stage, uint64_t count) {
@@ -277,6 +283,21 @@ void Hub::Deliver(WatchMask watches, const Startup& startup, bool progress_only,
   }
 }
 
+bool Hub::WantsProgress(WatchMask watches) const {
+  absl::MutexLock lock(&mutex_);
+  return std::any_of(entries_.begin(), entries_.end(), [watches](const Entry& entry) {
+    return !entry.parked && (entry.mask & watches) != 0 && entry.subscriber->progress_;
+  });
+}
+
+void Hub::BeginBatch() { in_batch_ = true; }
+
+void Hub::EndBatch() {
+  in_batch_ = false;
+  for (const std::shared_ptr<Subscriber>& subscriber : to_announce_) subscriber->Announce();
+  to_announce_.clear();
+}
+
 void Hub::OnStarted(WatchMask watches, const Startup& startup) {
   Deliver(watches, startup, /*progress_only=*/true,
           StartedItem{std::make_shared<const Startup>(startup)});
@@ -321,7 +342,11 @@ void Hub::Publish(WatchMask watches, bool goes_on, std::shared_ptr<const Startup
   for (size_t i = 0; i < subscribers.size(); ++i) {
     Subscriber& subscriber = *subscribers[i];
     if (i < targets && subscriber.filter_.Matches(*startup, *cgroups_)) {
-      subscriber.Push(FinishedItem{startup, serial});
+      subscriber.Push(FinishedItem{startup, serial}, in_batch_);
+      if (in_batch_ && std::find(to_announce_.begin(), to_announce_.end(), subscribers[i]) ==
+                           to_announce_.end()) {
+        to_announce_.push_back(subscribers[i]);
+      }
     }
     subscriber.Saw(serial);
   }

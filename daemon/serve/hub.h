@@ -82,7 +82,9 @@ class Subscriber {
 
  private:
   friend class Hub;
-  void Push(HubItem item);
+  // `quietly`: nobody is woken for it; Announce() is called later.
+  void Push(HubItem item, bool quietly = false);
+  void Announce();
   void Saw(uint64_t serial);
   void Park();
   // Goes on where a parked one stopped: what was lost since is still to be told.
@@ -90,7 +92,7 @@ class Subscriber {
   void Lose(LossStage stage, uint64_t count);
   void Close();
   bool HasNews() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return closed_ || !items_.empty() || !losses_.empty();
+    return closed_ || (!quiet_ && (!items_.empty() || !losses_.empty()));
   }
 
   const StartupFilter filter_;
@@ -104,6 +106,7 @@ class Subscriber {
   uint64_t skipped_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t popped_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t seen_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool quiet_ ABSL_GUARDED_BY(mutex_) = false;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
@@ -166,6 +169,9 @@ class Hub : public StartupListener {
   // Of the startup finished last; 0: none was.
   [[nodiscard]] uint64_t last_serial() const;
 
+  [[nodiscard]] bool WantsProgress(WatchMask watches) const override;
+  void BeginBatch() override;
+  void EndBatch() override;
   void OnStarted(WatchMask watches, const Startup& startup) override;
   void OnPhaseFinished(WatchMask watches, const Startup& startup,
                        const PhaseSlice& slice) override;
@@ -207,6 +213,9 @@ class Hub : public StartupListener {
 
   const HubOptions options_;
   const CgroupResolver* const cgroups_;
+  // Of the core thread: whom a batch under way has given startups.
+  bool in_batch_ = false;
+  std::vector<std::shared_ptr<Subscriber>> to_announce_;
   mutable absl::Mutex mutex_;
   std::vector<Entry> entries_ ABSL_GUARDED_BY(mutex_);
   std::deque<Kept> kept_ ABSL_GUARDED_BY(mutex_);  // oldest first

@@ -6,6 +6,7 @@
 #include <grpc/grpc_security_constants.h>
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -21,6 +22,8 @@ namespace {
 constexpr int64_t kMaxKeepArmedSeconds = 60;
 constexpr int kDefaultPage = 50;
 constexpr int kMaxPage = 500;
+// A message larger than this is not kept for its room.
+constexpr int kMaxKeptBytes = 64 << 10;
 // How often a stream looks whether its client has gone.
 constexpr absl::Duration kCancelCheck = absl::Milliseconds(10);
 
@@ -131,14 +134,12 @@ class StartupServiceImpl::Stream {
   // `more`: another item will be sent right after this one, so that they may share a write.
   bool SendItem(const HubItem& item, uint64_t dropped, bool more) {
     context_.realtime_minus_boottime_ns = RealtimeMinusBoottimeNs();
-    v1::WatchStartupsResponse response;
+    dropped_ = dropped;
     if (const auto* finished = std::get_if<FinishedItem>(&item)) {
-      if (view_.timeline_apart && !SendTimeline(*finished->startup)) return false;
-      ToProto(*finished->startup, view_, context_, response.mutable_startup_finished());
-      response.set_replayed(replaying_);
-      MoveTo(finished->serial);
-      ++delivered_;
-    } else if (const auto* started = std::get_if<StartedItem>(&item)) {
+      return SendFinished(*finished, more);
+    }
+    v1::WatchStartupsResponse response;
+    if (const auto* started = std::get_if<StartedItem>(&item)) {
       v1::Startup whole;
       ToProto(*started->startup, {.level = view_.level, .brief = true}, context_, &whole);
       v1::StartupStarted* message = response.mutable_startup_started();
@@ -162,7 +163,6 @@ class StartupServiceImpl::Stream {
     } else if (const auto* throttled = std::get_if<ThrottledItem>(&item)) {
       ToProto(throttled->group, context_, response.mutable_throttled());
     }
-    dropped_ = dropped;
     return Send(&response, more);
   }
 
@@ -176,6 +176,23 @@ class StartupServiceImpl::Stream {
   }
 
  private:
+  // What most messages are: the room that the last one took is used again.
+  bool SendFinished(const FinishedItem& item, bool more) {
+    if (view_.timeline_apart && !SendTimeline(*item.startup)) return false;
+    if (startup_ == nullptr) startup_ = std::make_unique<v1::Startup>();
+    startup_->Clear();
+    ToProto(*item.startup, view_, context_, startup_.get());
+    MoveTo(item.serial);
+    ++delivered_;
+    v1::WatchStartupsResponse response;
+    response.set_replayed(replaying_);
+    response.set_allocated_startup_finished(startup_.release());
+    const bool sent = Send(&response, more);
+    startup_.reset(response.release_startup_finished());
+    if (startup_->GetCachedSize() > kMaxKeptBytes) startup_.reset();
+    return sent;
+  }
+
   bool SendTimeline(const Startup& startup) {
     if (view_.level < Level::kPages || !startup.timeline) return true;
     const Timeline& timeline = *startup.timeline;
@@ -211,6 +228,7 @@ class StartupServiceImpl::Stream {
   const PeerIdentity caller_;
   StartupView view_;
   ProtoContext context_;
+  std::unique_ptr<v1::Startup> startup_;  // the one sent last
   uint64_t sequence_ = 0;
   uint64_t delivered_ = 0;
   uint64_t dropped_ = 0;

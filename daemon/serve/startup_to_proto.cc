@@ -31,12 +31,10 @@ void SetTimestamp(uint64_t boottime_ns, const ProtoContext& context,
   to->set_nanos(static_cast<int32_t>(ns % 1'000'000'000));
 }
 
-std::string Permissions(uint32_t prot) {
-  std::string text;
-  text += (prot & PROT_READ) != 0 ? 'r' : '-';
-  text += (prot & PROT_WRITE) != 0 ? 'w' : '-';
-  text += (prot & PROT_EXEC) != 0 ? 'x' : '-';
-  return text;
+const char* Permissions(uint32_t prot) {
+  static_assert(PROT_READ == 1 && PROT_WRITE == 2 && PROT_EXEC == 4);
+  constexpr const char* kTexts[] = {"---", "r--", "-w-", "rw-", "--x", "r-x", "-wx", "rwx"};
+  return kTexts[prot & (PROT_READ | PROT_WRITE | PROT_EXEC)];
 }
 
 void ToProto(const ProcessInfo& from, const ProtoContext& context, v1::Process* to) {
@@ -45,34 +43,34 @@ void ToProto(const ProcessInfo& from, const ProtoContext& context, v1::Process* 
   to->set_start_boottime_ns(from.start_boottime_ns);
   to->set_uid(from.uid);
   to->set_gid(from.gid);
-  to->set_comm(EscapeToUtf8(from.comm));
-  to->set_executable(EscapeToUtf8(from.executable));
-  for (const std::string& argument : from.argv) to->add_argv(EscapeToUtf8(argument));
+  EscapeToUtf8(from.comm, to->mutable_comm());
+  EscapeToUtf8(from.executable, to->mutable_executable());
+  for (const std::string& argument : from.argv) EscapeToUtf8(argument, to->add_argv());
   if (from.arguments_omitted) to->set_arguments_omitted(*from.arguments_omitted);
   to->set_arguments_unreadable(from.arguments_unreadable);
   to->set_cgroup_id(from.cgroup_id);
   to->set_exec_id(from.exec_id);
-  if (from.filename != from.executable) to->set_filename(EscapeToUtf8(from.filename));
-  to->set_interpreter(EscapeToUtf8(from.interpreter));
+  if (from.filename != from.executable) EscapeToUtf8(from.filename, to->mutable_filename());
+  EscapeToUtf8(from.interpreter, to->mutable_interpreter());
   to->set_secure(from.secure);
   to->set_pid_in_namespace(from.pid_in_namespace);
   if (context.cgroups == nullptr) return;
   const CgroupInfo cgroup = context.cgroups->Resolve(from.cgroup_id);
-  to->set_cgroup_path(EscapeToUtf8(cgroup.path));
-  to->set_container_id(EscapeToUtf8(cgroup.container_id));
-  if (!cgroup.pod_uid.empty()) to->mutable_pod()->set_uid(EscapeToUtf8(cgroup.pod_uid));
+  EscapeToUtf8(cgroup.path, to->mutable_cgroup_path());
+  EscapeToUtf8(cgroup.container_id, to->mutable_container_id());
+  if (!cgroup.pod_uid.empty()) EscapeToUtf8(cgroup.pod_uid, to->mutable_pod()->mutable_uid());
 }
 
 void ToProto(const RuntimeInfo& from, v1::Runtime* to) {
   to->set_libc(ToEnum<v1::Libc>(from.libc));
   to->set_linkage(ToEnum<v1::Linkage>(from.linkage));
   to->set_language(ToEnum<v1::Language>(from.language));
-  to->set_evidence(EscapeToUtf8(from.evidence));
-  to->set_libc_version(EscapeToUtf8(from.libc_version));
+  EscapeToUtf8(from.evidence, to->mutable_evidence());
+  EscapeToUtf8(from.libc_version, to->mutable_libc_version());
 }
 
 void ToProto(const SubMark& from, v1::SubMark* to) {
-  to->set_name(EscapeToUtf8(from.name));
+  EscapeToUtf8(from.name, to->mutable_name());
   to->set_offset_ns(from.offset_ns);
   to->set_source(ToEnum<v1::BoundarySource>(from.source));
 }
@@ -119,7 +117,7 @@ void ToProto(const PageHeat& from, v1::PageHeat* to) {
 void ToProto(const TimeShare& from, v1::TimeShare* to) {
   to->set_reason(ToEnum<v1::TimeReason>(from.reason));
   to->set_duration_ns(from.duration_ns);
-  to->set_object(EscapeToUtf8(from.object));
+  EscapeToUtf8(from.object, to->mutable_object());
 }
 
 std::string DeviceText(const FileId& file) {
@@ -131,7 +129,7 @@ void ToProto(const StorageReads& from, v1::StorageReads* to) {
   if (from.pages) to->set_pages(*from.pages);
   for (const FileReads& file : from.files) {
     v1::FileReads* added = to->add_files();
-    added->set_path(EscapeToUtf8(file.path));
+    EscapeToUtf8(file.path, added->mutable_path());
     added->set_device(DeviceText(file.file));
     added->set_inode(file.file.inode);
     added->set_pages(file.pages);
@@ -153,8 +151,8 @@ void ToProto(const SyscallUse& from, v1::SyscallUse* to) {
   }
   for (const FailedSearch& search : from.searches) {
     v1::FailedSearch* added = to->add_searches();
-    added->set_name(EscapeToUtf8(search.name));
-    added->set_directory(EscapeToUtf8(search.directory));
+    EscapeToUtf8(search.name, added->mutable_name());
+    EscapeToUtf8(search.directory, added->mutable_directory());
     added->set_count(search.count);
     added->set_duration_ns(search.duration_ns);
   }
@@ -252,8 +250,8 @@ void ToProto(const LinkFacts& from, v1::LinkFacts* to) {
   to->set_executable_stack(from.executable_stack);
   to->set_has_sdt_notes(from.has_sdt_notes);
   to->set_relro(ToEnum<v1::RelroKind>(from.relro));
-  to->set_rpath(EscapeToUtf8(from.rpath));
-  to->set_runpath(EscapeToUtf8(from.runpath));
+  EscapeToUtf8(from.rpath, to->mutable_rpath());
+  EscapeToUtf8(from.runpath, to->mutable_runpath());
   ToProto(from.relocations, to->mutable_relocations());
   to->set_imported_symbols(from.imported_symbols);
   to->set_exported_symbols(from.exported_symbols);
@@ -266,17 +264,17 @@ void ToProto(const LinkFacts& from, v1::LinkFacts* to) {
   ToProto(from.by_symbols, to->mutable_by_symbols());
   for (const NamedSize& section : from.sections) {
     v1::NamedSize* added = to->add_sections();
-    added->set_name(EscapeToUtf8(section.name));
+    EscapeToUtf8(section.name, added->mutable_name());
     added->set_bytes(section.bytes);
   }
-  for (const std::string& text : from.disagreements) to->add_disagreements(EscapeToUtf8(text));
+  for (const std::string& text : from.disagreements) EscapeToUtf8(text, to->add_disagreements());
   to->set_file_bytes(from.file_bytes);
 }
 
 void ToProto(const InitCall& from, v1::InitCall* to) {
   to->set_kind(ToEnum<v1::InitKind>(from.kind));
-  to->set_symbol(EscapeToUtf8(from.symbol));
-  to->set_unit(EscapeToUtf8(from.unit));
+  EscapeToUtf8(from.symbol, to->mutable_symbol());
+  EscapeToUtf8(from.unit, to->mutable_unit());
   to->set_address(from.address);
   to->set_offset_ns(from.offset_ns);
   if (from.duration_ns) to->set_duration_ns(*from.duration_ns);
@@ -298,7 +296,7 @@ void ToProtoLoading(const MappedObject& from, Level level, v1::MappedObject* to)
   if (from.search_ns) to->set_search_ns(*from.search_ns);
   for (const SearchMiss& miss : from.search_misses) {
     v1::SearchMiss* added = to->add_search_misses();
-    added->set_directory(EscapeToUtf8(miss.directory));
+    EscapeToUtf8(miss.directory, added->mutable_directory());
     added->set_count(miss.count);
     added->set_duration_ns(miss.duration_ns);
   }
@@ -308,13 +306,13 @@ void ToProtoLoading(const MappedObject& from, Level level, v1::MappedObject* to)
 }
 
 void ToProto(const MappedObject& from, Level level, v1::MappedObject* to) {
-  to->set_path(EscapeToUtf8(from.path));
+  EscapeToUtf8(from.path, to->mutable_path());
   if (from.facts != nullptr) {
     to->set_build_id(from.facts->build_id);
-    to->set_soname(EscapeToUtf8(from.facts->soname));
-    for (const std::string& name : from.facts->needed) to->add_needed(EscapeToUtf8(name));
+    EscapeToUtf8(from.facts->soname, to->mutable_soname());
+    for (const std::string& name : from.facts->needed) EscapeToUtf8(name, to->add_needed());
   }
-  for (const std::string& path : from.needed_by) to->add_needed_by(EscapeToUtf8(path));
+  for (const std::string& path : from.needed_by) EscapeToUtf8(path, to->add_needed_by());
   if (from.map_offset_ns) to->set_map_offset_ns(*from.map_offset_ns);
   if (from.mapped_bytes) to->set_mapped_bytes(*from.mapped_bytes);
   if (from.pages_mapped) to->set_pages_mapped(*from.pages_mapped);
@@ -350,7 +348,7 @@ void ToProto(const InspectorState& from, v1::InspectorStatus* to) {
   to->set_requests(from.requests);
   to->set_restarts(from.restarts);
   to->set_timeouts(from.timeouts);
-  for (const std::string& refused : from.refused) to->add_refused(EscapeToUtf8(refused));
+  for (const std::string& refused : from.refused) EscapeToUtf8(refused, to->add_refused());
   to->set_sandbox(from.sandbox);
 }
 
@@ -386,7 +384,7 @@ void ToProto(const PhaseSlice& from, v1::PhaseSlice* to) {
 
 void ToProto(const Degradation& from, v1::Degradation* to) {
   to->set_kind(ToEnum<v1::DegradationKind>(from.kind));
-  to->set_detail(EscapeToUtf8(from.detail));
+  EscapeToUtf8(from.detail, to->mutable_detail());
   to->set_count(from.count);
 }
 
@@ -420,8 +418,8 @@ void ToProto(const LoaderActivity& from, const ProtoContext& context, v1::Loader
     ToProto(object, Level::kObjects, to->add_objects());
   }
   to->set_kind(ToEnum<v1::LoaderEventKind>(from.kind));
-  to->set_requested(EscapeToUtf8(from.requested));
-  to->set_caller_object(EscapeToUtf8(from.caller_object));
+  EscapeToUtf8(from.requested, to->mutable_requested());
+  EscapeToUtf8(from.caller_object, to->mutable_caller_object());
   to->set_caller_offset(from.caller_offset);
   to->set_tid(from.tid);
   if (from.minor_faults) to->set_minor_faults(*from.minor_faults);
@@ -439,12 +437,12 @@ void ToProto(const StuckStartup& from, const ProtoContext& context, v1::StartupS
   to->set_phase_source(ToEnum<v1::BoundarySource>(from.phase_source));
   to->set_elapsed_ns(from.elapsed_ns);
   to->set_phase_elapsed_ns(from.phase_elapsed_ns);
-  to->set_object(EscapeToUtf8(from.object));
-  to->set_function(EscapeToUtf8(from.function));
+  EscapeToUtf8(from.object, to->mutable_object());
+  EscapeToUtf8(from.function, to->mutable_function());
   to->set_activity(ToEnum<v1::StuckActivity>(from.activity));
-  to->set_wait_channel(EscapeToUtf8(from.wait_channel));
-  to->set_system_call(EscapeToUtf8(from.system_call));
-  to->set_file(EscapeToUtf8(from.file));
+  EscapeToUtf8(from.wait_channel, to->mutable_wait_channel());
+  EscapeToUtf8(from.system_call, to->mutable_system_call());
+  EscapeToUtf8(from.file, to->mutable_file());
 }
 
 void ToProto(const Startup& from, const StartupView& view, const ProtoContext& context,
@@ -485,7 +483,7 @@ void ToProto(const Startup& from, const StartupView& view, const ProtoContext& c
   }
   for (const TimeShare& share : from.blame) ToProto(share, to->add_blame());
   to->set_temperature(ToEnum<v1::StartTemperature>(from.temperature));
-  to->set_temperature_evidence(EscapeToUtf8(from.temperature_evidence));
+  EscapeToUtf8(from.temperature_evidence, to->mutable_temperature_evidence());
   if (from.unattributed && level >= Level::kObjects) {
     to->mutable_unattributed()->set_minor(from.unattributed->minor);
     to->mutable_unattributed()->set_major(from.unattributed->major);
@@ -530,7 +528,7 @@ void ToProto(const Startup& from, const StartupView& view, const ProtoContext& c
 void ToProto(const ThrottledGroup& from, const ProtoContext& context, v1::Throttled* to) {
   to->set_cgroup_id(from.cgroup_id);
   if (context.cgroups != nullptr && from.cgroup_id != 0) {
-    to->set_cgroup_path(EscapeToUtf8(context.cgroups->Resolve(from.cgroup_id).path));
+    EscapeToUtf8(context.cgroups->Resolve(from.cgroup_id).path, to->mutable_cgroup_path());
   }
   to->set_count(from.count);
   to->set_total(from.total);
@@ -539,20 +537,20 @@ void ToProto(const ThrottledGroup& from, const ProtoContext& context, v1::Thrott
 
 void ToProto(const DaemonStatus& from, v1::GetStatusResponse* to) {
   to->set_abi_version(from.abi_version);
-  to->mutable_kernel()->set_release(EscapeToUtf8(from.kernel_release));
-  to->mutable_kernel()->set_machine(EscapeToUtf8(from.machine));
+  EscapeToUtf8(from.kernel_release, to->mutable_kernel()->mutable_release());
+  EscapeToUtf8(from.machine, to->mutable_kernel()->mutable_machine());
   for (const DaemonStatus::Feature& feature : from.features) {
     v1::KernelFeature* added = to->mutable_kernel()->add_features();
     added->set_name(feature.name);
     added->set_available(feature.available);
-    added->set_detail(EscapeToUtf8(feature.detail));
+    EscapeToUtf8(feature.detail, added->mutable_detail());
   }
   for (const DaemonStatus::Probe& probe : from.probes) {
     v1::ProbeStatus* added = to->add_probes();
     added->set_name(probe.name);
     added->set_state(ToEnum<v1::ProbeState>(probe.state));
     added->set_attachments(probe.attachments);
-    added->set_detail(EscapeToUtf8(probe.detail));
+    EscapeToUtf8(probe.detail, added->mutable_detail());
   }
   for (const DaemonStatus::Loss& loss : from.losses) {
     v1::LossCounter* added = to->add_losses();
@@ -567,7 +565,7 @@ void ToProto(const DaemonStatus& from, v1::GetStatusResponse* to) {
   for (const DaemonStatus::Image& image : from.images) {
     v1::ImageStatus* added = to->add_images();
     const ImageFacts& facts = *image.facts;
-    added->set_path(EscapeToUtf8(facts.path));
+    EscapeToUtf8(facts.path, added->mutable_path());
     added->set_device(absl::StrCat(facts.file.device_major, ":", facts.file.device_minor));
     added->set_inode(facts.file.inode);
     RuntimeInfo runtime;
@@ -581,14 +579,14 @@ void ToProto(const DaemonStatus& from, v1::GetStatusResponse* to) {
       if ((image.attached_marks & (1u << static_cast<unsigned>(site.kind))) == 0) continue;
       added->add_marks(absl::StrCat(MarkName(site.kind), " at file offset ", site.file_offset));
     }
-    added->set_error(EscapeToUtf8(image.error));
+    EscapeToUtf8(image.error, added->mutable_error());
     added->set_build_id(facts.build_id);
     added->set_init_functions(facts.init_functions.size() + facts.init_functions_omitted);
     for (const MarkSite& site : facts.sites) {
       v1::MarkSite* place = added->add_sites();
       place->set_mark(MarkName(site.kind));
       place->set_rung(ToEnum<v1::BoundarySource>(SourceOfRung(site.rung)));
-      place->set_symbol(EscapeToUtf8(site.symbol));
+      EscapeToUtf8(site.symbol, place->mutable_symbol());
       place->set_file_offset(site.file_offset);
       place->set_attached((image.attached_marks & (1u << static_cast<unsigned>(site.kind))) != 0);
       place->set_single_stepped(site.cost == StepCost::kSingleStepped);

@@ -422,5 +422,21 @@ TEST_F(AddressMapTest, AnyChangesKeepTheSums) {
   }
 }
 
+TEST_F(AddressMapTest, WhatIsMappedAgainAsItWasIsTheSameSegmentHoweverManyThereAre) {
+  constexpr uint64_t kPlaces = 40;
+  for (int round = 0; round < 2; ++round) {
+    for (uint64_t i = 0; i < kPlaces; ++i) {
+      const uint64_t address = 0x10000000 + 2 * i * kPage;
+      Map(FileMapping(kLibraryFile, address, 1, kRead));
+      Fault(address);
+      map_.Unmap(address, kPage);
+    }
+  }
+  const auto objects = map_.Take(0);
+  const MappedObject& library = Only(objects, ObjectKind::kFile);
+  ASSERT_EQ(library.segments.size(), kPlaces);
+  for (const Segment& segment : library.segments) EXPECT_EQ(segment.minor_faults, 2u);
+}
+
 }  // namespace
 }  // namespace startscope

@@ -448,5 +448,42 @@ TEST_F(StartupModelTest, SumsHoldForAnyEvidence) {
   }
 }
 
+TEST(WaitingRecordsTest, OfWhoGaveNothingForLongestAreForgottenFirst) {
+  Recorder seen;
+  ModelOptions options;
+  options.facts_patience_ns = 0;
+  options.max_waiting_processes = 4;
+  StartupModel model(options, &seen, &seen);
+  model.SetWatch(0, {.level = Level::kObjects});
+  Script quiet(&model, 1);
+  Script active(&model, 2);
+  quiet.MapImages(10, false);
+  active.MapImages(20, false);
+  for (uint32_t pid = 3; pid < 10; ++pid) {
+    Script(&model, pid).Map(30 + pid, kLibc, kLibcBase, 0x1000, PROT_READ, "/lib/libc.so");
+    active.Map(30 + pid, kLibc, kLibcBase, 0x1000, PROT_READ, "/lib/libc.so");
+  }
+  quiet.Exec(100, 0, false).Exit(200);
+  active.Exec(100, 0, false).Exit(200);
+  ASSERT_EQ(seen.finished.size(), 2u);
+  EXPECT_TRUE(seen.finished[0].second->objects.empty());
+  EXPECT_EQ(seen.finished[1].second->objects.size(), 2u);
+}
+
+TEST(ProgressTest, IsNotMadeWhereNobodyTakesIt) {
+  class Uninterested : public Recorder {
+   public:
+    [[nodiscard]] bool WantsProgress(WatchMask) const override { return false; }
+  } seen;
+  ModelOptions options;
+  options.facts_patience_ns = 0;
+  StartupModel model(options, &seen, &seen);
+  model.SetWatch(0, {.level = Level::kObjects});
+  Script(&model).MapImages(10, false).Exec(100, 0, false).Exit(200);
+  EXPECT_TRUE(seen.started.empty());
+  EXPECT_TRUE(seen.slices.empty());
+  EXPECT_EQ(seen.finished.size(), 1u);
+}
+
 }  // namespace
 }  // namespace startscope

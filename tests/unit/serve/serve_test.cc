@@ -41,6 +41,18 @@ TEST(TextEscapeTest, KeepsValidUtf8AndEscapesTheRestWithoutLoss) {
   EXPECT_EQ(EscapeToUtf8("\xed\xa0\x80"), "\\xed\\xa0\\x80");  // surrogate
 }
 
+TEST(TextEscapeTest, WhereverInATextItStands) {
+  const std::string plain(37, '[');  // next to the backslash
+  EXPECT_EQ(EscapeToUtf8(plain), plain);
+  for (size_t at = 0; at < plain.size(); ++at) {
+    std::string odd = plain;
+    odd[at] = '\\';
+    EXPECT_EQ(EscapeToUtf8(odd), plain.substr(0, at) + "\\x5c" + plain.substr(at + 1));
+    odd[at] = '\x80';
+    EXPECT_EQ(EscapeToUtf8(odd), plain.substr(0, at) + "\\x80" + plain.substr(at + 1));
+  }
+}
+
 TEST(TextEscapeTest, EveryByteComesBack) {
   std::string all;
   for (int byte = 0; byte < 256; ++byte) all += static_cast<char>(byte);
@@ -247,6 +259,33 @@ TEST_F(ServeTest, TheLastReplayedStartupWaitsForNothingElse) {
   }
   context.TryCancel();
   EXPECT_EQ(reader->Finish().error_code(), grpc::CANCELLED);
+}
+
+TEST_F(ServeTest, ABatchReachesItsSubscribersAtItsEnd) {
+  const auto filter = StartupFilter::Create({}, {}, {.privileged = true});
+  ASSERT_TRUE(filter.ok());
+  const auto subscriber = hub_.Subscribe(1, *filter, /*progress=*/false);
+  hub_.BeginBatch();
+  hub_.OnFinished(1, MakeStartup("a"));
+  hub_.OnFinished(1, MakeStartup("b"));
+  hub_.EndBatch();
+  for (const char* id : {"a", "b"}) {
+    const std::optional<HubItem> item = subscriber->Pop(absl::InfiniteDuration());
+    ASSERT_TRUE(item && std::holds_alternative<FinishedItem>(*item));
+    EXPECT_EQ(std::get<FinishedItem>(*item).startup->startup_id, id);
+  }
+}
+
+TEST_F(ServeTest, ProgressIsWantedByThoseThatAskForIt) {
+  const auto filter = StartupFilter::Create({}, {}, {.privileged = true});
+  ASSERT_TRUE(filter.ok());
+  hub_.Subscribe(1, *filter, /*progress=*/false);
+  EXPECT_FALSE(hub_.WantsProgress(1));
+  const auto subscriber = hub_.Subscribe(2, *filter, /*progress=*/true);
+  EXPECT_FALSE(hub_.WantsProgress(1));
+  EXPECT_TRUE(hub_.WantsProgress(3));
+  hub_.Unsubscribe(subscriber);
+  EXPECT_FALSE(hub_.WantsProgress(2));
 }
 
 TEST_F(ServeTest, AQuietStreamBeats) {
