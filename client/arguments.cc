@@ -28,6 +28,7 @@ constexpr char kMainFooter[] =
     "  startscope watch --exe '/usr/bin/*'    every start on this machine that matches\n"
     "  startscope show last                   the most recent start, in full\n"
     "  startscope metrics                     starts as Prometheus metrics, on loopback\n"
+    "  startscope export --format otlp-http   starts as traces to an OpenTelemetry collector\n"
     "  startscope doctor                      what cannot be measured here, and what to do\n"
     "\n"
     "Exit codes: 0 done, 2 usage, 3 no daemon, 4 the daemon failed or refused, 5 connection lost,\n"

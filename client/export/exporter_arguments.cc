@@ -28,6 +28,19 @@ constexpr char kMetricsFooter[] =
     "counted.\n"
     "/healthz answers 200 while the watch is live and 503 while it is not.";
 
+constexpr char kExportFooter[] =
+    "Examples:\n"
+    "  startscope export --limit 1                     the next start, as OTLP's JSON Lines\n"
+    "  startscope export --format otlp-http            to the collector on 127.0.0.1:4318\n"
+    "  startscope watch --format json >starts; startscope export --output traces.jsonl starts\n"
+    "\n"
+    "Of what happens now, failed, lossy and slow starts are kept and one in a hundred of the "
+    "others, 5 a\n"
+    "second at most (--sample, --slow, --rate); each tells how many it stands for. Of a FILE all "
+    "are\n"
+    "kept unless --sample says otherwise. OTEL_EXPORTER_OTLP_ENDPOINT, _PROTOCOL, _HEADERS,\n"
+    "_COMPRESSION, _TIMEOUT, OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME are heeded.";
+
 // A word for an enumerator; any other word is an error that lists them.
 template <typename Enum>
 CLI::Option* AddChoice(CLI::App& app, const char* name, Enum& target, const char* help,
@@ -135,6 +148,63 @@ std::variant<ParsedExporterCommand, ParseStop> ParseExporterArguments(
       ->option_text("SECONDS");
   AddWatch(*metrics_app, metrics.watch, metrics_filter);
 
+  ExportOptions exported;
+  FilterTexts export_filter;
+  std::optional<double> sample;
+  double slow_s = 0.25;
+  uint32_t rate = 5;
+  CLI::App* export_app = app.add_subcommand("export", "Hand startups on as OpenTelemetry traces");
+  SetUp(*export_app, kExportFooter);
+  export_app->add_option("FILE", exported.files,
+                         "Startups in JSON, one a line; - is the standard input (default: those "
+                         "that happen from now on)");
+  AddChoice<ExportFormat>(
+      *export_app, "--format", exported.format,
+      "otlp-json: JSON Lines (default); otlp-http: push to a collector",
+      {{"otlp-json", ExportFormat::kOtlpJson}, {"otlp-http", ExportFormat::kOtlpHttp}});
+  export_app->add_option("-o,--output", exported.output_file, "otlp-json: write to this file")
+      ->option_text("FILE");
+  export_app
+      ->add_option("--endpoint", exported.otlp.endpoint,
+                   "otlp-http: collector (default $OTEL_EXPORTER_OTLP_ENDPOINT, then "
+                   "http://127.0.0.1:4318)")
+      ->option_text("URL");
+  export_app
+      ->add_option("--protocol", exported.otlp.protocol, "http/protobuf (default) or http/json")
+      ->option_text("http/protobuf|http/json");
+  export_app->add_option("--compression", exported.otlp.compression, "gzip (default) or none")
+      ->option_text("gzip|none");
+  export_app->add_flag("--insecure", exported.otlp.insecure,
+                       "Push without encryption to another machine too");
+  export_app
+      ->add_option("--sample", sample,
+                   "Keep this fraction of ordinary startups (default 0.01; of a FILE 1)")
+      ->check(CLI::Range(0.0, 1.0))
+      ->option_text("FRACTION");
+  export_app->add_option("--slow", slow_s, "Keep all that took so long (default 0.25)")
+      ->check(CLI::Range(0.0, 3600.0))
+      ->option_text("SECONDS");
+  CLI::Option* rate_option =
+      export_app
+          ->add_option("--rate", rate,
+                       "At most so many startups a second, of whatever kind (default 5; 0, and "
+                       "of a FILE: no bound)")
+          ->check(CLI::Range(0u, 100'000u))
+          ->option_text("N");
+  export_app->add_flag("--arguments", exported.traces.arguments,
+                       "Also the arguments that the daemon collects");
+  export_app
+      ->add_option("--objects", exported.traces.max_objects,
+                   "With --level objects: the costliest so many of them (default 8)")
+      ->check(CLI::Range(size_t{0}, size_t{128}))
+      ->option_text("N");
+  export_app->add_option("--replay", exported.replay, "Begin with the N newest ones that are over")
+      ->option_text("N");
+  export_app->add_option("--limit", exported.limit, "End after N startups, exported or not")
+      ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 53))
+      ->option_text("N");
+  AddWatch(*export_app, exported.watch, export_filter);
+
   const auto chosen = [&app] {
     const std::vector<CLI::App*> parsed = app.get_subcommands();
     return parsed.empty() ? &app : parsed.front();
@@ -158,6 +228,16 @@ std::variant<ParsedExporterCommand, ParseStop> ParseExporterArguments(
     Fill(metrics_filter, metrics.watch.filter);
     if (metrics.watch.address.empty()) metrics.watch.address = address;
     return ParsedExporterCommand(metrics);
+  }
+  if (export_app->parsed()) {
+    Fill(export_filter, exported.watch.filter);
+    if (exported.watch.address.empty()) exported.watch.address = address;
+    const bool live = exported.files.empty();
+    exported.sampling.fraction = sample.value_or(live ? 0.01 : 1);
+    exported.sampling.slow_ns = static_cast<uint64_t>(slow_s * 1e9);
+    exported.sampling.rate = rate;
+    if (rate == 0 || (!live && rate_option->count() == 0)) exported.sampling.rate.reset();
+    return ParsedExporterCommand(exported);
   }
   return ParseStop{kExitUsage, app.help()};
 }

@@ -11,6 +11,9 @@
 #include <vector>
 
 #include "client/arguments.h"
+#include "client/export/otlp_settings.h"
+#include "client/export/tail_sampler.h"
+#include "client/export/trace_builder.h"
 #include "startscope/v1/startup_service.pb.h"
 
 namespace startscope {
@@ -33,7 +36,24 @@ struct MetricsOptions {
   double idle_s = 900;
 };
 
-using ParsedExporterCommand = std::variant<MetricsOptions>;
+enum class ExportFormat : uint8_t { kOtlpJson, kOtlpHttp };
+
+struct ExportOptions {
+  ExporterWatchOptions watch;
+  // Empty: what happens now. "-" is the standard input.
+  std::vector<std::string> files;
+  ExportFormat format = ExportFormat::kOtlpJson;
+  // Empty: the standard output.
+  std::string output_file;
+  OtlpFlags otlp;
+  SamplingOptions sampling;
+  TraceOptions traces;
+  std::optional<uint64_t> limit;
+  // Startups of the daemon's ring to begin with.
+  uint32_t replay = 0;
+};
+
+using ParsedExporterCommand = std::variant<MetricsOptions, ExportOptions>;
 
 // Arguments of startscope-exporter, without its name. Throws nothing.
 [[nodiscard]] std::variant<ParsedExporterCommand, ParseStop> ParseExporterArguments(

@@ -11,12 +11,14 @@
 #include <string>
 #include <vector>
 
+#include "client/export/export_command.h"
 #include "client/export/exporter_arguments.h"
 #include "client/export/metrics_command.h"
 
 namespace startscope {
 namespace {
 
+int Execute(const ExportOptions& options) { return ExportCommand(options); }
 int Execute(const MetricsOptions& options) { return MetricsCommand(options); }
 
 int Main(int argc, char** argv) {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "client/export/cut_text.h"
 #include "client/export/enum_label.h"
 #include "client/export/startup_metrics.h"
 
@@ -26,15 +27,6 @@ constexpr OpenLabel kOpenLabels[] = {
     {"container_id", [](const Startup& s) { return s.process().container_id(); }},
     {"pod_uid", [](const Startup& s) { return s.process().pod().uid(); }},
 };
-
-// At most so many bytes, and no half of a character: text in messages is UTF-8 throughout.
-std::string Cut(std::string text) {
-  if (text.size() <= StartupGroups::kMaxValueBytes) return text;
-  size_t end = StartupGroups::kMaxValueBytes;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-  text.resize(end);
-  return text;
-}
 
 }  // namespace
 
@@ -112,7 +104,7 @@ StartupGroups::Group& StartupGroups::GroupOf(const Startup& startup, absl::Time 
   std::string key;
   prometheus::Labels labels;
   for (const OpenLabel* label : labels_) {
-    std::string value = Cut(label->value(startup));
+    std::string value = CutText(label->value(startup), kMaxValueBytes);
     absl::StrAppend(&key, value, absl::string_view("\0", 1));
     labels[std::string(label->name)] = std::move(value);
   }

@@ -43,5 +43,23 @@ TEST(ExporterArgumentsTest, AWrongWordIsAnErrorThatListsTheRightOnes) {
   EXPECT_THAT(UsageErrorOf({"metrics", "extra"}), HasSubstr("extra"));
 }
 
+ExportOptions ParsedExport(const std::vector<std::string>& arguments) {
+  const auto parsed = ParseExporterArguments(arguments);
+  return std::get<ExportOptions>(std::get<ParsedExporterCommand>(parsed));
+}
+
+TEST(ExporterArgumentsTest, WhatHappensNowIsSampledByDefault) {
+  const ExportOptions options = ParsedExport({"export"});
+  EXPECT_EQ(options.sampling.fraction, 0.01);
+  EXPECT_EQ(options.sampling.rate, 5u);
+}
+
+TEST(ExporterArgumentsTest, AFileIsExportedWholeUnlessAskedOtherwise) {
+  EXPECT_EQ(ParsedExport({"export", "f"}).sampling.fraction, 1);
+  EXPECT_EQ(ParsedExport({"export", "f"}).sampling.rate, std::nullopt);
+  EXPECT_EQ(ParsedExport({"export", "f", "--sample", "0.5"}).sampling.fraction, 0.5);
+  EXPECT_EQ(ParsedExport({"export", "f", "--rate", "7"}).sampling.rate, 7u);
+}
+
 }  // namespace
 }  // namespace startscope
