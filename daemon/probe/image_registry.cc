@@ -166,7 +166,8 @@ void ImageRegistry::Resolve(const ProbeRequest& request) {
   const std::string loader_path =
       facts->kind == ImageKind::kExecutable ? facts->interpreter : std::string();
   if (loader_path.empty() || !root->valid()) return;
-  // The loader is asked for separately, when the process may be gone.
+  // The loader is asked for separately, when the process may be gone. What is in its place by now need
+  // not be what was executed: its marks are placed when the kernel has told of its mapping.
   OpenRequest below;
   below.how = OpenRequest::How::kBelow;
   below.path = loader_path;
@@ -174,7 +175,8 @@ void ImageRegistry::Resolve(const ProbeRequest& request) {
   absl::StatusOr<OpenedFile> loader = opener_.Open(below);
   // A name that the file alone states must not lead to what the kernel would never execute.
   if (!loader.ok() || (loader->mode & (S_IXUSR | S_IXGRP | S_IXOTH)) == 0) return;
-  Admit(*std::move(loader), {root, loader_path}, Role::kLoader, /*publish_anyway=*/false);
+  Admit(*std::move(loader), {root, loader_path}, Role::kLoader, /*publish_anyway=*/false,
+        /*may_attach=*/false);
 }
 
 void ImageRegistry::Resolve(const SymbolRequest& request) {
@@ -232,7 +234,7 @@ void ImageRegistry::PublishFailure(const ProbeRequest& request, const absl::Stat
 }
 
 std::shared_ptr<const ImageFacts> ImageRegistry::AdmitKnown(const OpenedFile& file, Role role,
-                                                            bool publish_anyway) {
+                                                            bool publish_anyway, bool may_attach) {
   const auto found = images_.find(file.id);
   if (found == images_.end()) return nullptr;
   Image& image = *found->second;
@@ -246,17 +248,18 @@ std::shared_ptr<const ImageFacts> ImageRegistry::AdmitKnown(const OpenedFile& fi
     return nullptr;
   }
   recency_.splice(recency_.begin(), recency_, image.recency);
-  const bool attach = ShouldAttach(image);
+  const bool attach = may_attach && ShouldAttach(image);
   if (attach) Attach(image);
   if (attach || publish_anyway) Publish(image);
   return image.facts;
 }
 
 std::shared_ptr<const ImageFacts> ImageRegistry::Admit(OpenedFile file, const Origin& origin,
-                                                       Role role, bool publish_anyway) {
+                                                       Role role, bool publish_anyway,
+                                                       bool may_attach) {
   {
     absl::MutexLock lock(&mutex_);
-    if (auto facts = AdmitKnown(file, role, publish_anyway)) return facts;
+    if (auto facts = AdmitKnown(file, role, publish_anyway, may_attach)) return facts;
   }
   const std::string& path = origin.path;
   std::string label = path;
@@ -277,7 +280,7 @@ std::shared_ptr<const ImageFacts> ImageRegistry::Admit(OpenedFile file, const Or
   }
   absl::MutexLock lock(&mutex_);
   // Somebody else may have been quicker.
-  if (auto known = AdmitKnown(file, role, publish_anyway)) return known;
+  if (auto known = AdmitKnown(file, role, publish_anyway, may_attach)) return known;
   Evict();
   auto image = std::make_unique<Image>();
   image->never_probe = options_.never_probe.ExcludesFile(file.fd.get(), path, facts->build_id);
@@ -288,7 +291,7 @@ std::shared_ptr<const ImageFacts> ImageRegistry::Admit(OpenedFile file, const Or
   image->facts = facts;
   recency_.push_front(id);
   image->recency = recency_.begin();
-  if (ShouldAttach(*image)) Attach(*image);
+  if (may_attach && ShouldAttach(*image)) Attach(*image);
   Publish(*image);
   images_.emplace(id, std::move(image));
   return facts;

@@ -120,12 +120,14 @@ class ImageRegistry {
   [[nodiscard]] bool ShouldAttach(const Image& image) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   void ForgetModifiedFiles() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The facts of an opened file, inspected if new, its marks attached if wanted; published if they
-  // changed. Takes as long as the inspector may.
+  // changed. Not `may_attach`: nobody has executed this very file, as far as is known. Takes as long
+  // as the inspector may.
   std::shared_ptr<const ImageFacts> Admit(OpenedFile file, const Origin& origin, Role role,
-                                          bool publish_anyway) ABSL_LOCKS_EXCLUDED(mutex_);
+                                          bool publish_anyway, bool may_attach = true)
+      ABSL_LOCKS_EXCLUDED(mutex_);
   // The same of a file that is known; null: it is not, or it has become another.
   std::shared_ptr<const ImageFacts> AdmitKnown(const OpenedFile& file, Role role,
-                                               bool publish_anyway)
+                                               bool publish_anyway, bool may_attach)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Attach(Image& image) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Attaches the wanted marks of the libraries that an executable needs, as far as they are known from
