@@ -304,7 +304,8 @@ void Hub::OnStarted(WatchMask watches, const Startup& startup) {
 }
 
 void Hub::OnPhaseFinished(WatchMask watches, const Startup& startup, const PhaseSlice& slice) {
-  Deliver(watches, startup, /*progress_only=*/true, PhaseItem{startup.startup_id, slice});
+  Deliver(watches, startup, /*progress_only=*/true,
+          PhaseItem{std::make_shared<const FinishedPhase>(startup.startup_id, slice)});
 }
 
 void Hub::OnReached(WatchMask watches, MilestoneKind /*milestone*/,
@@ -416,8 +417,9 @@ void Hub::OnThrottled(const ThrottledGroup& group) {
       if (!entry.parked && (entry.mask & group.watches) != 0) targets.push_back(entry.subscriber);
     }
   }
+  const ThrottledItem item = {std::make_shared<const ThrottledGroup>(group)};
   for (const auto& target : targets) {
-    if (target->filter_.MaySeeUser(group.uid)) target->Push(ThrottledItem{group});
+    if (target->filter_.MaySeeUser(group.uid)) target->Push(item);
   }
 }
 

@@ -33,13 +33,17 @@ struct HubOptions {
 // Startups that left the ring while a parked watch wanted them; beyond this only that they are many.
 inline constexpr size_t kGoneRemembered = 65536;
 
-// What a subscriber takes from its queue.
+// What a subscriber takes from its queue. Small, and shared where it is not: a queue holds thousands
+// for a client that does not read, and there may be many of those.
 struct StartedItem {
   std::shared_ptr<const Startup> startup;
 };
-struct PhaseItem {
+struct FinishedPhase {
   std::string startup_id;
   PhaseSlice slice;
+};
+struct PhaseItem {
+  std::shared_ptr<const FinishedPhase> phase;
 };
 struct FinishedItem {
   std::shared_ptr<const Startup> startup;
@@ -57,10 +61,11 @@ struct StuckItem {
   std::shared_ptr<const StuckStartup> stuck;
 };
 struct ThrottledItem {
-  ThrottledGroup group;
+  std::shared_ptr<const ThrottledGroup> group;
 };
 using HubItem = std::variant<StartedItem, PhaseItem, FinishedItem, LostItem, LoaderItem, StuckItem,
                              ThrottledItem>;
+static_assert(sizeof(HubItem) <= 32);
 
 // One watcher's bounded queue. Filled by the core thread through the hub, emptied by one gRPC thread.
 // Every startup that matched is either popped or counted in a LostItem: sent + dropped = produced.

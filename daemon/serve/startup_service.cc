@@ -148,8 +148,8 @@ class StartupServiceImpl::Stream {
       *message->mutable_exec_time() = whole.exec_time();
       message->set_begin_boottime_ns(whole.begin_boottime_ns());
     } else if (const auto* phase = std::get_if<PhaseItem>(&item)) {
-      response.mutable_phase_finished()->set_startup_id(phase->startup_id);
-      ToProto(phase->slice, response.mutable_phase_finished()->mutable_slice());
+      response.mutable_phase_finished()->set_startup_id(phase->phase->startup_id);
+      ToProto(phase->phase->slice, response.mutable_phase_finished()->mutable_slice());
     } else if (const auto* lost = std::get_if<LostItem>(&item)) {
       response.mutable_records_lost()->set_stage(static_cast<v1::LossStage>(lost->stage));
       response.mutable_records_lost()->set_count(lost->count);
@@ -161,7 +161,7 @@ class StartupServiceImpl::Stream {
       DescribeProcessNow(caller_, !more, &now);
       ToProto(now, context_, response.mutable_startup_stuck());
     } else if (const auto* throttled = std::get_if<ThrottledItem>(&item)) {
-      ToProto(throttled->group, context_, response.mutable_throttled());
+      ToProto(*throttled->group, context_, response.mutable_throttled());
     }
     return Send(&response, more);
   }

@@ -3,10 +3,12 @@
 
 """Users see nothing of each other, names of any bytes travel unharmed, and secrets are not collected.
 
-STARTSCOPE_LONG=1: 10,000 starts of each user and 20,000 names instead of 1,000."""
+STARTSCOPE_LONG=1: 10,000 starts of each user and 20,000 names instead of 1,000; a million random texts instead
+of five thousand."""
 
 import itertools
 import json
+import multiprocessing
 import os
 import pathlib
 import random
@@ -15,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import unicodedata
 import unittest
 
 import harness
@@ -23,7 +26,10 @@ from rpc import Rpc, as_dict, startup_service_pb2
 LONG = bool(os.environ.get("STARTSCOPE_LONG"))
 STARTS = 10000 if LONG else 1000
 NAMES = 20000 if LONG else 1000
+RANDOM_STARTS = 20000 if LONG else 100
+RANDOM_ARGUMENTS = 48
 NOBODY = 65534
+BIDI_CONTROLS = ("LRE", "RLE", "PDF", "LRO", "RLO", "LRI", "RLI", "FSI", "PDI")
 
 # Runs argv[2] argv[3] times as user argv[1], with names from standard input, one a line in hex, if any.
 STARTER = """
@@ -37,6 +43,35 @@ for i in range(count):
                            file_actions=[(os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0)])
     os.waitpid(child, 0)
 """
+
+
+def random_bytes(dice, most, without=b"\0"):
+    """What terminals and parsers trip over, and anything else."""
+    drawn = bytes(dice.choice(b"\x1b\x9b\xc2\x85\xe2\x80\xae\n\r\\x[]0;\x07") if dice.random() < .5
+                  else dice.randrange(1, 256) for _ in range(dice.randrange(1, most)))
+    return bytes(b for b in drawn if b not in without) or b"x"
+
+
+def start_at_random(program, directory, seed):
+    """Runs the program under names, and with arguments, of random bytes, as nobody; in a process of its own."""
+    os.setgroups([])
+    os.setgid(NOBODY)
+    os.setuid(NOBODY)
+    for name, arguments in random_starts(seed):
+        path = os.path.join(os.fsencode(directory), name)
+        os.link(program, path)
+        child = os.posix_spawn(path, arguments, {},
+                               file_actions=[(os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0)])
+        if os.waitpid(child, 0)[1] != 0:
+            raise AssertionError(path)
+        os.unlink(path)
+
+
+def random_starts(seed):
+    dice = random.Random(seed)
+    for i in range(RANDOM_STARTS):
+        yield (random_bytes(dice, 60, b"\0/") + b"%d" % i,
+               [random_bytes(dice, 60) for _ in range(1 + RANDOM_ARGUMENTS)])
 
 
 def unescape(text):
@@ -97,9 +132,7 @@ class Isolation(unittest.TestCase):
 
     def test_names_of_any_bytes_are_lossless_and_harmless(self):
         dice = random.Random(7)
-        names = [bytes(dice.choice(b"\x1b\x9b\xc2\x85\xe2\x80\xae\n\r\\x[]0;\x07") if dice.random() < .5
-                       else dice.randrange(1, 256) for _ in range(dice.randrange(1, 60)))
-                 for _ in range(NAMES)]
+        names = [random_bytes(dice, 60) for _ in range(NAMES)]
         strange = os.path.join(os.fsencode(self.public), b"\x1b[31m\xff\xfe\xe2\x80\xaename")
         shutil.copy(self.program, strange)
         with harness.Daemon("--queue-startups", "65536", "--keep", "65536") as daemon, \
@@ -142,6 +175,54 @@ class Isolation(unittest.TestCase):
             listed = subprocess.run([harness.CLIENT, "--address", daemon.address, "list"],
                                     stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
             self.assertEqual([b for b in listed.stdout if b < 32 and b != 10], [])
+
+    def test_random_bytes_in_every_place_for_them(self):
+        directory = os.path.join(self.public, "names")
+        os.mkdir(directory)
+        os.chmod(directory, 0o777)
+        # Links of a file need not be its owner's alone (fs.protected_hardlinks).
+        os.chown(self.program, NOBODY, NOBODY)
+        seed = 7
+        with harness.Daemon("--collect-arguments", "--queue-startups", str(4 * RANDOM_STARTS),
+                            "--cgroup-rate", "0") as daemon:
+            command = [str(harness.CLIENT), "--address", daemon.address, "watch", "--no-reconnect", "--uid",
+                       str(NOBODY), "--limit", str(RANDOM_STARTS), "--precision", "unperturbed",
+                       "--color", "never"]
+            shown = {form: tempfile.TemporaryFile() for form in ("json", "text")}
+            watches = {form: subprocess.Popen(command + how, stdin=subprocess.DEVNULL, stdout=shown[form],
+                                              stderr=subprocess.STDOUT)
+                       for form, how in (("json", ["--format", "json"]), ("text", ["--verbose"]))}
+            harness.wait_for(lambda: json.loads(harness.client(
+                "status", "--format", "json", address=daemon.address).stdout)["subscribers"] == 2, "both")
+            starter = multiprocessing.get_context("fork").Process(
+                target=start_at_random, args=(self.program, directory, seed))
+            starter.start()
+            starter.join()
+            self.assertEqual(starter.exitcode, 0)
+            for form, watch in watches.items():
+                self.assertEqual(watch.wait(timeout=300), 0, form)
+        told = {}
+        for file in shown.values():
+            file.seek(0)
+        for line in shown["json"]:
+            bad = [c for c in line.decode() if c != "\n" and unicodedata.category(c) == "Cc"]
+            self.assertEqual(bad, [])
+            if line.startswith(b"{"):
+                process = json.loads(line.decode())["process"]
+                told[unescape(process["executable"])] = process
+        # Nothing that a terminal would do more with than show it.
+        for line in shown["text"]:
+            bad = [c for c in line.decode() if c != "\n" and (unicodedata.category(c) in ("Cc", "Cs") or
+                                                              unicodedata.bidirectional(c) in BIDI_CONTROLS)]
+            self.assertEqual(bad, [])
+        texts = 0
+        for name, arguments in random_starts(seed):
+            process = told.pop(os.path.join(os.fsencode(directory), name))
+            self.assertEqual([unescape(a) for a in process["argv"]], arguments)
+            self.assertEqual(unescape(process["comm"]), name[:15])
+            texts += 2 + len(arguments)
+        self.assertEqual(told, {})
+        print(f"{texts} texts", end=" ")
 
     def test_a_planted_secret_is_nowhere(self):
         secret = b"hunter2-" + os.urandom(12).hex().encode()
