@@ -35,7 +35,7 @@ constexpr char kExportFooter[] =
     "  startscope watch --format json >starts; startscope export --output traces.jsonl starts\n"
     "\n"
     "Of what happens now, failed, lossy and slow starts are kept and one in a hundred of the "
-    "others, 5 a\n"
+    "others, 2 a\n"
     "second at most (--sample, --slow, --rate); each tells how many it stands for. Of a FILE all "
     "are\n"
     "kept unless --sample says otherwise. OTEL_EXPORTER_OTLP_ENDPOINT, _PROTOCOL, _HEADERS,\n"
@@ -152,7 +152,7 @@ std::variant<ParsedExporterCommand, ParseStop> ParseExporterArguments(
   FilterTexts export_filter;
   std::optional<double> sample;
   double slow_s = 0.25;
-  uint32_t rate = 5;
+  uint32_t rate = 2;
   CLI::App* export_app = app.add_subcommand("export", "Hand startups on as OpenTelemetry traces");
   SetUp(*export_app, kExportFooter);
   export_app->add_option("FILE", exported.files,
@@ -187,7 +187,7 @@ std::variant<ParsedExporterCommand, ParseStop> ParseExporterArguments(
   CLI::Option* rate_option =
       export_app
           ->add_option("--rate", rate,
-                       "At most so many startups a second, of whatever kind (default 5; 0, and "
+                       "At most so many startups a second, of whatever kind (default 2; 0, and "
                        "of a FILE: no bound)")
           ->check(CLI::Range(0u, 100'000u))
           ->option_text("N");

@@ -16,7 +16,6 @@ namespace {
 using namespace startscope::v1;  // NOLINT: message types and enumerators
 
 constexpr uint64_t kRandomnessRange = uint64_t{1} << kRandomnessBits;
-constexpr absl::Duration kWindow = absl::Seconds(1);
 
 bool HasDegradation(const Startup& startup, DegradationKind kind) {
   return std::any_of(startup.degradations().begin(), startup.degradations().end(),
@@ -96,28 +95,29 @@ void TailSampler::Offer(Startup startup, uint64_t randomness, absl::Time now) {
     ready_.push_back(std::move(sampled));
     return;
   }
-  if (!window_end_.has_value()) window_end_ = now + kWindow;
+  if (!window_end_.has_value()) window_end_ = now + kSamplingWindow;
   const auto least_first = [](const Candidate& a, const Candidate& b) {
     return a.priority > b.priority;
   };
   candidates_.push_back({std::move(sampled), weight / draw});
   std::push_heap(candidates_.begin(), candidates_.end(), least_first);
   // One more than is allowed: its priority is the threshold that the others passed.
-  if (candidates_.size() > size_t{*options_.rate} + 1) {
+  if (candidates_.size() > WindowBound() + 1) {
     std::pop_heap(candidates_.begin(), candidates_.end(), least_first);
     candidates_.pop_back();
     ++over_rate_;
   }
 }
 
+size_t TailSampler::WindowBound() const {
+  return static_cast<size_t>(absl::ToInt64Seconds(kSamplingWindow)) * *options_.rate;
+}
+
 void TailSampler::CloseWindow() {
   window_end_.reset();
-  double threshold = 1;
-  if (candidates_.size() > *options_.rate) {
-    threshold = candidates_.front().priority;
-    ++over_rate_;
-  }
-  const bool over = candidates_.size() > *options_.rate;
+  const bool over = candidates_.size() > WindowBound();
+  over_rate_ += over ? 1 : 0;
+  const double threshold = over ? candidates_.front().priority : 1;
   for (size_t i = over ? 1 : 0; i < candidates_.size(); ++i) {
     SampledStartup& sampled = candidates_[i].sampled;
     sampled.probability = std::min(1.0, sampled.probability / threshold);

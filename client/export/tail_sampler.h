@@ -24,9 +24,12 @@ struct SamplingOptions {
   // Of startups that are neither failed, lossy nor slow; 1: all.
   double fraction = 0.01;
   uint64_t slow_ns = 250'000'000;
-  // Startups a second, whatever they are; absent: no bound.
-  std::optional<uint32_t> rate = 5;
+  // Startups a second, whatever they are, over a window; absent: no bound.
+  std::optional<uint32_t> rate = 2;
 };
+
+// The bound is kept over so long: a short burst of failures is kept whole.
+inline constexpr absl::Duration kSamplingWindow = absl::Seconds(5);
 
 [[nodiscard]] SampleReason ReasonToKeep(const startscope::v1::Startup& startup, uint64_t slow_ns);
 
@@ -56,13 +59,13 @@ class TailSampler {
 
   // `randomness` has 56 bits. Without a rate what is kept can be taken at once.
   void Offer(startscope::v1::Startup startup, uint64_t randomness, absl::Time now);
-  // Those whose second is over.
+  // Those whose window is over.
   std::vector<SampledStartup> Take(absl::Time now);
   // All that are left.
   std::vector<SampledStartup> Flush();
 
   [[nodiscard]] uint64_t offered() const { return offered_; }
-  // Left out by chance, and for the bound of the second.
+  // Left out by chance, and for the bound of the window.
   [[nodiscard]] uint64_t left_out() const { return left_out_; }
   [[nodiscard]] uint64_t over_rate() const { return over_rate_; }
 
@@ -72,6 +75,7 @@ class TailSampler {
     double priority = 0;
   };
 
+  [[nodiscard]] size_t WindowBound() const;
   void CloseWindow();
 
   const SamplingOptions options_;

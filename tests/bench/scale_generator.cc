@@ -341,7 +341,7 @@ void AddFleet(CLI::App& app, Options& options) {
   app.add_option("--failed-share", options.fleet.failed_share);
   app.add_option("--seconds", options.seconds);
   app.add_option("--sample", options.sampling.fraction);
-  app.add_option("--max-rate", options.sampling.rate.emplace(5));
+  app.add_option("--max-rate", options.sampling.rate.emplace(2));
   app.add_flag("--no-max-rate", options.no_rate);
   app.add_option("--label", options.labels)->allow_extra_args(false);
   app.add_option("--max-series", options.max_series);

@@ -51,7 +51,7 @@ ExportOptions ParsedExport(const std::vector<std::string>& arguments) {
 TEST(ExporterArgumentsTest, WhatHappensNowIsSampledByDefault) {
   const ExportOptions options = ParsedExport({"export"});
   EXPECT_EQ(options.sampling.fraction, 0.01);
-  EXPECT_EQ(options.sampling.rate, 5u);
+  EXPECT_EQ(options.sampling.rate, 2u);
 }
 
 TEST(ExporterArgumentsTest, AFileIsExportedWholeUnlessAskedOtherwise) {
