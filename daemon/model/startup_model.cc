@@ -653,8 +653,9 @@ void StartupModel::Finish(std::shared_ptr<Open> open, const End& end, WatchMask 
   finished.build = [this, open = std::move(open), end] {
     FollowInvokedLoader(open.get());  // it may have turned out only now that a loader was executed
     kept_records_ -= std::min(kept_records_, open->evidence.size());
-    return std::make_shared<Startup>(
-        BuildStartup(open->evidence, ImagesOf(*open), end, OptionsOf(*open)));
+    const Startup built = BuildStartup(open->evidence, ImagesOf(*open), end, OptionsOf(*open));
+    // A copy has no room to spare, of which thousands of startups that wait for clients make much.
+    return std::make_shared<Startup>(built);
   };
   delivery_.Add(std::move(finished), now_ns_);
 }

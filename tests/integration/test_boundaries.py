@@ -21,6 +21,10 @@ def libraries_by_ldd(path):
     return {os.path.realpath(p) for p in paths}
 
 
+def on_cpu_ns(startup, phase):
+    return harness.number(harness.phase_of(startup, phase), "on_cpu_ns")
+
+
 class Boundaries(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -75,10 +79,9 @@ class Boundaries(unittest.TestCase):
     def test_relocation_is_the_loaders_own_figure(self):
         # LD_DEBUG=statistics counts cycles of its relocation; the phase must hold at least that part
         # of the time, and a program with 60 libraries must spend more of it than one with one.
-        many = self.one([harness.program("many_libraries")])
-        single = self.one([harness.program("hello_glibc_dynamic")])
-        ratio = (harness.number(harness.phase_of(many, "RELOCATION"), "duration_ns") /
-                 harness.number(harness.phase_of(single, "RELOCATION"), "duration_ns"))
+        many, single = (min(on_cpu_ns(self.one([harness.program(name)]), "RELOCATION") for _ in range(5))
+                        for name in ("many_libraries", "hello_glibc_dynamic"))
+        ratio = many / single
         out = subprocess.run([harness.program("many_libraries")], capture_output=True, text=True,
                              env={"LD_DEBUG": "statistics"}).stderr
         counted = int(re.search(r"number of relocations: (\d+)", out)[1])
@@ -87,16 +90,20 @@ class Boundaries(unittest.TestCase):
 
     def test_unperturbed_finds_the_same_phases(self):
         command = [harness.program("many_libraries")]
-        exact = self.one(command, "--precision", "exact")
-        inferred = self.one(command, "--precision", "unperturbed")
-        self.assertEqual([p["phase"] for p in exact["phases"]],
-                         [p["phase"] for p in inferred["phases"]])
+        exact, inferred = ([self.one(command, "--precision", precision) for _ in range(9)]
+                           for precision in ("exact", "unperturbed"))
+        for startup in exact + inferred:
+            self.assertEqual([p["phase"] for p in startup["phases"]],
+                             [p["phase"] for p in exact[0]["phases"]])
         uprobes = {"BOUNDARY_SOURCE_SYMBOL_UPROBE", "BOUNDARY_SOURCE_CALL_SITE_UPROBE",
                    "BOUNDARY_SOURCE_ENTRY_UPROBE", "BOUNDARY_SOURCE_DEBUG_FILE_UPROBE"}
-        self.assertFalse({p["begin_source"] for p in inferred["phases"]} & uprobes)
+        self.assertFalse({p["begin_source"] for s in inferred for p in s["phases"]} & uprobes)
+        # The fastest ones: those that had to wait for a CPU say little.
+        fastest = [min(startups, key=lambda s: harness.number(s, "total_ns"))
+                   for startups in (exact, inferred)]
         for name in ("DEPENDENCY_MAPPING", "RELOCATION"):
             share = [harness.number(harness.phase_of(s, name), "duration_ns") /
-                     harness.number(s, "total_ns") for s in (exact, inferred)]
+                     harness.number(s, "total_ns") for s in fastest]
             self.assertAlmostEqual(share[0], share[1], delta=0.15, msg=name)
 
     def test_total_is_within_what_the_shell_sees(self):
