@@ -101,8 +101,12 @@ absl::StatusOr<ListeningSocket> ListeningSocket::OpenUnix(const std::string& pat
   self.path_ = path;
   self.address_ = absl::StrCat("unix://", path);
   struct stat status {};
-  if (lstat(path.c_str(), &status) == 0) self.inode_ = status.st_ino;
-  if ((owner || group) && lchown(path.c_str(), owner.value_or(static_cast<uid_t>(-1)),
+  if (lstat(path.c_str(), &status) != 0) return ErrnoStatus(errno, path);
+  self.inode_ = status.st_ino;
+  // A service that is started as its own user already may not even ask for it.
+  const bool is_theirs =
+      status.st_uid == owner.value_or(status.st_uid) && status.st_gid == group.value_or(status.st_gid);
+  if (!is_theirs && lchown(path.c_str(), owner.value_or(static_cast<uid_t>(-1)),
                                  group.value_or(static_cast<gid_t>(-1))) != 0) {
     return ErrnoStatus(errno, absl::StrCat("giving ", path, " to the admin group"),
                        "start as root, or as a member of the group");

@@ -189,13 +189,14 @@ class Unit(unittest.TestCase):
                 "cap_dac_read_search", "--"]
         os.chmod(directory, 0o777)
         address = os.path.join(directory, "sock")
-        # As systemd starts it: an ordinary user with four ambient capabilities.
+        # As systemd starts it: an ordinary user with four ambient capabilities, whose own group is the
+        # administrators'.
         public = harness.public_binaries()
         self.addCleanup(shutil.rmtree, public)
         with open(trace + ".log", "w") as log:
             process = subprocess.Popen(
                 ["strace", "-f", "-qq", "-o", trace, *user, "-c",
-                 f"exec {public}/startscoped --listen unix://{address} --admin-group none"],
+                 f"exec {public}/startscoped --listen unix://{address} --admin-group nogroup"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
             harness.wait_for(lambda: "ready" in pathlib.Path(trace + ".log").read_text()
