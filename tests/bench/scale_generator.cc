@@ -337,6 +337,7 @@ void AddFleet(CLI::App& app, Options& options) {
   app.add_option("--nodes", options.fleet.nodes)->check(CLI::Range(1u, 100'000u));
   app.add_option("--rate", options.fleet.rate, "startups a second of each node");
   app.add_option("--pods", options.fleet.pods_per_node)->check(CLI::Range(1u, 1000u));
+  app.add_option("--seed", options.fleet.seed);
   app.add_option("--slow-share", options.fleet.slow_share);
   app.add_option("--failed-share", options.fleet.failed_share);
   app.add_option("--seconds", options.seconds);

@@ -15,7 +15,7 @@ import harness
 
 
 class Metrics:
-    """`startscope metrics` on a free port, as a user without privileges would run it."""
+    """`startscope metrics` on a free port."""
 
     def __init__(self, daemon, *flags):
         environment = dict(os.environ, STARTSCOPE_EXPORTER=str(harness.EXPORTER))

@@ -7,6 +7,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <fstream>
+#include <iterator>
+#include <regex>
 
 #include "client/export/enum_label.h"
 #include "client/export/metrics_server.h"
@@ -118,6 +121,23 @@ TEST_F(StartupMetricsTest, NoStartupMakesMoreSeriesThanTheDocumentsSay) {
   for (size_t at = 0; at < text.size(); at = text.find('\n', at) + 1) series += text[at] != '#';
   EXPECT_LE(series, 900u);
   EXPECT_LE(text.size(), 128u * 1024);
+}
+
+TEST_F(StartupMetricsTest, TheRulesThatAreShippedAskForSeriesThatThereAre) {
+  metrics_.Observe(TestStartup("/bin/a"));
+  const std::string text = Scrape();
+  std::ifstream file(RULES_FILE);
+  const std::string rules(std::istreambuf_iterator<char>(file), {});
+  // What rules record begins with a level and a colon.
+  const std::regex name("[^:a-z_](startscope_[a-z_]+)[{\\[ ]");
+  int found = 0;
+  for (std::sregex_iterator match(rules.begin(), rules.end(), name), end; match != end; ++match) {
+    ++found;
+    EXPECT_TRUE(text.find("\n" + match->str(1) + " ") != std::string::npos ||
+                text.find("\n" + match->str(1) + "{") != std::string::npos)
+        << match->str(1);
+  }
+  EXPECT_GE(found, 10);
 }
 
 TEST(ExponentialBucketsTest, EachIsFactorTimesTheOneBefore) {
