@@ -18,10 +18,10 @@
 
 /* The state under which a fault of `task` is recorded, or NULL. A further thread outlives its
  * process's following: it finds that out here and forgets itself. */
-static __always_inline struct task_state *fault_state(struct task_struct *task) {
-  struct task_state *state = bpf_task_storage_get(&tasks, task, 0, 0);
+static __always_inline struct ss_task_state *fault_state(struct task_struct *task) {
+  struct ss_task_state *state = bpf_task_storage_get(&tasks, task, 0, 0);
   if (!state) return 0;
-  if (state->role == ROLE_PROCESS) return state->generation == generation ? state : 0;
+  if (state->role == SS_ROLE_PROCESS) return state->generation == generation ? state : 0;
   if (!process_state(task)) {
     bpf_task_storage_delete(&tasks, task);
     return 0;
@@ -47,7 +47,7 @@ static __always_inline int fault_entry(unsigned long address, unsigned long ip,
                                        unsigned long error_code, __u32 mode) {
   if (!tracked_processes) return 0;
   struct task_struct *task = bpf_get_current_task_btf();
-  struct task_state *state = fault_state(task);
+  struct ss_task_state *state = fault_state(task);
   if (!state) return 0;
   __u32 flags = SS_FAULT_ACCESS_KNOWN | mode;
   if (error_code & PF_WRITE) flags |= SS_FAULT_WRITE;
@@ -86,7 +86,7 @@ int BPF_PROG(on_fault_kernel, unsigned long address, struct pt_regs *regs,
 static __always_inline int fault_completed(struct ss_perf_context *context, __u32 kind) {
   if (!tracked_processes) return 0;
   struct task_struct *task = bpf_get_current_task_btf();
-  struct task_state *state = fault_state(task);
+  struct ss_task_state *state = fault_state(task);
   if (!state || state->level < SS_LEVEL_OBJECTS) return 0;
   flush_pages_read(task, state);
   const __u64 address = context->addr;

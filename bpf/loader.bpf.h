@@ -30,7 +30,7 @@ SEC("uprobe")
 int on_mark(struct pt_regs *regs) {
   if (!tracked_processes) return 0;
   struct task_struct *task = bpf_get_current_task_btf();
-  struct task_state *state = process_state(task);
+  struct ss_task_state *state = process_state(task);
   if (!state || !state->executed) {
     struct ss_stats *counts = my_stats();
     if (counts) counts->untracked_marks++;

@@ -10,7 +10,7 @@
 #include "state.bpf.h"
 
 /* Emits the run of pages that was gathered, if any. */
-static __always_inline void flush_pages_read(struct task_struct *task, struct task_state *state) {
+static __always_inline void flush_pages_read(struct task_struct *task, struct ss_task_state *state) {
   if (!state->read_pages) return;
   struct ss_pages_read_event *event = reserve_event(SS_EVENT_PAGES_READ, sizeof(*event), task);
   if (event) {
@@ -118,7 +118,7 @@ SEC("tp_btf/mm_filemap_add_to_page_cache")
 int BPF_PROG(on_page_cached, struct folio *folio) {
   if (!tracked_processes && !rule_slots) return 0;
   struct task_struct *task = bpf_get_current_task_btf();
-  struct task_state *state = bpf_task_storage_get(&tasks, task, 0, 0);
+  struct ss_task_state *state = bpf_task_storage_get(&tasks, task, 0, 0);
   if (!state) {
     if (BPF_CORE_READ_BITFIELD_PROBED(task, in_execve)) keep_early_read(task, folio);
     return 0;
@@ -147,7 +147,7 @@ SEC("tp_btf/mm_filemap_map_pages")
 int BPF_PROG(on_fault_around, struct address_space *mapping, unsigned long first,
              unsigned long last) {
   if (!tracked_processes) return 0;
-  struct task_state *state = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
+  struct ss_task_state *state = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
   if (!state || !(state->details & SS_DETAIL_FAULT_AROUND) || last < first) return 0;
   state->around_first_page = first;
   state->around_pages = last - first + 1;

@@ -58,7 +58,7 @@ static __always_inline bool rule_matches(const struct ss_rule *rule, __u32 slot,
 
 struct match_context {
   const struct exec_identity *identity;
-  struct task_state *wanted;
+  struct ss_task_state *wanted;
 };
 
 /* Callbacks of bpf_loop rather than loops: the verifier then walks the body once, not once a slot. */
@@ -66,7 +66,7 @@ static long match_one_rule(__u32 slot, struct match_context *context) {
   struct ss_rule *rule = bpf_map_lookup_elem(&rules, &slot);
   if (!rule) return 1;
   if (!rule->enabled || !rule_matches(rule, slot, context->identity)) return 0;
-  struct task_state *wanted = context->wanted;
+  struct ss_task_state *wanted = context->wanted;
   wanted->watch_mask |= 1ull << slot;
   if (rule->fields & SS_RULE_COMM) wanted->comm_pending |= 1ull << slot;
   if (rule->level > wanted->level) wanted->level = rule->level;
@@ -77,12 +77,12 @@ static long match_one_rule(__u32 slot, struct match_context *context) {
 }
 
 struct comm_context {
-  struct task_state *state;
+  struct ss_task_state *state;
   char comm[SS_COMM_LEN];
 };
 
 static long match_one_comm(__u32 slot, struct comm_context *context) {
-  struct task_state *state = context->state;
+  struct ss_task_state *state = context->state;
   if (!(state->comm_pending & (1ull << slot))) return 0;
   struct ss_rule *rule = bpf_map_lookup_elem(&rules, &slot);
   if (!rule || !same_comm(rule->comm, context->comm)) state->watch_mask &= ~(1ull << slot);
@@ -136,9 +136,9 @@ static __always_inline void read_identity(struct task_struct *task, struct linux
 }
 
 /* Begins to follow the exec under way in `task`, if some rule asks for it. */
-static __always_inline struct task_state *begin_exec(struct task_struct *task,
+static __always_inline struct ss_task_state *begin_exec(struct task_struct *task,
                                                      struct linux_binprm *bprm, __u32 source) {
-  struct task_state wanted = {};
+  struct ss_task_state wanted = {};
   struct exec_identity identity = {};
   const __u64 now = bpf_ktime_get_boot_ns();
   read_identity(task, bprm, &identity);
@@ -156,14 +156,14 @@ static __always_inline struct task_state *begin_exec(struct task_struct *task,
   }
   if (replaces) stop_following(leader);
 
-  struct task_state *state = bpf_task_storage_get(&tasks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+  struct ss_task_state *state = bpf_task_storage_get(&tasks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
   if (!state) {
     struct ss_stats *counts = my_stats();
     if (counts) counts->no_task_storage++;
     return 0;
   }
   __builtin_memset(state, 0, sizeof(*state));
-  state->role = ROLE_PROCESS;
+  state->role = SS_ROLE_PROCESS;
   state->level = wanted.level;
   state->until_exit = wanted.until_exit;
   state->exact = wanted.exact;
@@ -282,7 +282,7 @@ static __always_inline __u32 read_names(struct linux_binprm *bprm, struct mm_str
 
 static __always_inline void fill_exec_event(struct ss_exec_event *event, struct task_struct *task,
                                             struct linux_binprm *bprm,
-                                            const struct task_state *state) {
+                                            const struct ss_task_state *state) {
   /* The ring hands out memory with old records in it: nothing of it may leave with this one. */
   __builtin_memset((char *)event + sizeof(event->header), 0,
                    offsetof(struct ss_exec_event, tail) - sizeof(event->header));
@@ -364,7 +364,7 @@ static __always_inline bool must_wake(const struct ss_exec_event *event) {
 }
 
 static __always_inline void emit_exec(struct task_struct *task, struct linux_binprm *bprm,
-                                      const struct task_state *state) {
+                                      const struct ss_task_state *state) {
   struct ss_exec_event *event = reserve_event(SS_EVENT_EXEC, sizeof(*event), task);
   if (!event) return;
   fill_exec_event(event, task, bprm, state);
@@ -374,7 +374,7 @@ static __always_inline void emit_exec(struct task_struct *task, struct linux_bin
 
 static __always_inline void emit_exec_with_arguments(struct task_struct *task,
                                                      struct linux_binprm *bprm,
-                                                     const struct task_state *state) {
+                                                     const struct ss_task_state *state) {
   struct ss_exec_event_with_arguments *whole =
       reserve_event(SS_EVENT_EXEC, sizeof(*whole), task);
   if (!whole) return;
@@ -391,7 +391,7 @@ static __always_inline void emit_exec_with_arguments(struct task_struct *task,
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_process_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm) {
   if (!rule_slots && !tracked_processes) return 0;
-  struct task_state *state = process_state(task);
+  struct ss_task_state *state = process_state(task);
   if (!has_exec_begin_hook) state = begin_exec(task, bprm, SS_BEGIN_PROCESS_EXEC);
   if (!state) return 0;
   if (state->comm_pending) {
@@ -414,7 +414,7 @@ int BPF_PROG(on_process_exec, struct task_struct *task, int old_pid, struct linu
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(on_process_fork, struct task_struct *parent, struct task_struct *child) {
   if (!tracked_processes) return 0;
-  struct task_state *state = process_state(parent);
+  struct ss_task_state *state = process_state(parent);
   if (!state || !state->executed) return 0;
   const bool is_thread = child->tgid == parent->tgid;
   struct ss_fork_event *event = reserve_event(SS_EVENT_FORK, sizeof(*event), parent);
@@ -427,10 +427,10 @@ int BPF_PROG(on_process_fork, struct task_struct *parent, struct task_struct *ch
     submit_event(event, false);
   }
   if (!is_thread) return 0;
-  struct task_state *thread =
+  struct ss_task_state *thread =
       bpf_task_storage_get(&tasks, child, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
   if (thread) {
-    thread->role = ROLE_THREAD;
+    thread->role = SS_ROLE_THREAD;
     thread->level = state->level;
     thread->details = state->details;
   } else {
@@ -444,11 +444,11 @@ int BPF_PROG(on_process_fork, struct task_struct *parent, struct task_struct *ch
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_process_exit, struct task_struct *task) {
   if (!tracked_processes) return 0;
-  struct task_state *own = bpf_task_storage_get(&tasks, task, 0, 0);
+  struct ss_task_state *own = bpf_task_storage_get(&tasks, task, 0, 0);
   struct task_struct *leader = task->group_leader;
-  struct task_state *state = 0;
+  struct ss_task_state *state = 0;
   struct task_struct *holder = task;
-  if (own && own->role == ROLE_PROCESS && own->generation == generation && task != leader) {
+  if (own && own->role == SS_ROLE_PROCESS && own->generation == generation && task != leader) {
     state = own; /* died inside exec, before it became the leader */
   } else {
     if (task->signal->live.counter > 0) return 0;

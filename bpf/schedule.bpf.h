@@ -9,8 +9,8 @@
 
 #include "state.bpf.h"
 
-static __always_inline struct task_state *waits_state(struct task_struct *task) {
-  struct task_state *state = bpf_task_storage_get(&tasks, task, 0, 0);
+static __always_inline struct ss_task_state *waits_state(struct task_struct *task) {
+  struct ss_task_state *state = bpf_task_storage_get(&tasks, task, 0, 0);
   return state && (state->details & SS_DETAIL_WAITS) ? state : 0;
 }
 
@@ -19,7 +19,7 @@ int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_stru
              unsigned int prev_state) {
   if (!tracked_processes) return 0;
   const __u64 now = bpf_ktime_get_boot_ns();
-  struct task_state *state = waits_state(prev);
+  struct ss_task_state *state = waits_state(prev);
   if (state) {
     state->out_ns = now;
     state->wake_ns = 0;
@@ -47,7 +47,7 @@ int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_stru
 SEC("tp_btf/sched_waking")
 int BPF_PROG(on_waking, struct task_struct *task) {
   if (!tracked_processes) return 0;
-  struct task_state *state = waits_state(task);
+  struct ss_task_state *state = waits_state(task);
   if (state && state->out_ns && !state->wake_ns) state->wake_ns = bpf_ktime_get_boot_ns();
   return 0;
 }
@@ -58,7 +58,7 @@ SEC("perf_event")
 int on_sample(struct ss_perf_context *context) {
   if (!tracked_processes) return 0;
   struct task_struct *task = bpf_get_current_task_btf();
-  struct task_state *state = bpf_task_storage_get(&tasks, task, 0, 0);
+  struct ss_task_state *state = bpf_task_storage_get(&tasks, task, 0, 0);
   if (!state || !(state->details & SS_DETAIL_SAMPLES)) return 0;
   struct ss_sample_event *event = reserve_event(SS_EVENT_SAMPLE, sizeof(*event), task);
   if (!event) return 0;

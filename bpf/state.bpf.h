@@ -19,60 +19,17 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 #include "event.h"
+#include "task_state.h"
 /* clang-format on */
 
 #define DEV_MAJOR(dev) ((dev) >> 20)
 #define DEV_MINOR(dev) ((dev) & 0xfffff)
 
-enum task_role {
-  ROLE_PROCESS = 1, /* executed a new image and is followed */
-  ROLE_THREAD = 2,  /* a further thread of a followed process */
-};
-
-struct task_state {
-  __u64 start_boottime_ns; /* of the process; first, because the daemon reads it */
-  /* The fault being served: entry seen, completion not yet. */
-  __u64 fault_address;
-  __u64 fault_entry_ns;
-  __u64 fault_ip;
-  __u64 fault_off_cpu_ns;
-  __u64 fault_run_delay_ns;
-  __u64 around_first_page;
-  __u32 around_pages;
-  __u32 fault_flags;
-  /* The run of file pages being brought into the page cache. */
-  __u64 read_inode;
-  __u64 read_first_page;
-  __u64 read_pages;
-  __u64 read_first_ns;
-  __u32 read_dev;
-  __u32 out_reason;
-  /* Off its CPU since; 0: on it. */
-  __u64 out_ns;
-  __u64 wake_ns;
-  /* The system call under way; 0: none that is recorded. */
-  __u64 call_entry_ns;
-  __u64 call_off_cpu_ns;
-  __u32 role;
-  __u32 level;
-  __u32 details;
-  /* The rest is meaningful for ROLE_PROCESS only. */
-  __u32 until_exit;
-  __u32 exact;
-  __u32 executed; /* sched_process_exec seen */
-  __u32 begin_source;
-  __u32 generation;
-  __u64 begin_ns;
-  __u64 watch_mask;
-  __u64 comm_pending; /* of watch_mask: rules still to be checked against the new comm */
-  struct ss_counters begin;
-};
-
 struct {
   __uint(type, BPF_MAP_TYPE_TASK_STORAGE);
   __uint(map_flags, BPF_F_NO_PREALLOC);
   __type(key, int);
-  __type(value, struct task_state);
+  __type(value, struct ss_task_state);
 } tasks SEC(".maps");
 
 struct {
@@ -249,10 +206,10 @@ static __always_inline void read_counters(struct task_struct *task, struct ss_co
 }
 
 /* The state of the followed process that `task` belongs to, or NULL. */
-static __always_inline struct task_state *process_state(struct task_struct *task) {
+static __always_inline struct ss_task_state *process_state(struct task_struct *task) {
   struct task_struct *leader = task->group_leader;
-  struct task_state *state = bpf_task_storage_get(&tasks, leader, 0, 0);
-  if (!state || state->role != ROLE_PROCESS || state->generation != generation) return 0;
+  struct ss_task_state *state = bpf_task_storage_get(&tasks, leader, 0, 0);
+  if (!state || state->role != SS_ROLE_PROCESS || state->generation != generation) return 0;
   return state;
 }
 

@@ -63,7 +63,7 @@ SEC("tp_btf/sys_enter")
 int BPF_PROG(on_syscall_entry, struct pt_regs *regs, long number) {
   if (!tracked_processes) return 0;
   struct task_struct *task = bpf_get_current_task_btf();
-  struct task_state *state = bpf_task_storage_get(&tasks, task, 0, 0);
+  struct ss_task_state *state = bpf_task_storage_get(&tasks, task, 0, 0);
   if (!state) return 0;
   const bool all = state->details & SS_DETAIL_SYSCALLS;
   if (!all && !((state->details & SS_DETAIL_MAPPING_CALLS) && is_mapping_call(number))) return 0;
@@ -73,7 +73,7 @@ int BPF_PROG(on_syscall_entry, struct pt_regs *regs, long number) {
 }
 
 static __always_inline void fill_call(struct ss_syscall_event *event, struct task_struct *task,
-                                      struct task_state *state, struct pt_regs *regs, long number,
+                                      struct ss_task_state *state, struct pt_regs *regs, long number,
                                       long result) {
   event->entry_boottime_ns = state->call_entry_ns;
   event->off_cpu_ns = off_cpu_ns(task) - state->call_off_cpu_ns;
@@ -96,7 +96,7 @@ SEC("tp_btf/sys_exit")
 int BPF_PROG(on_syscall_exit, struct pt_regs *regs, long result) {
   if (!tracked_processes) return 0;
   struct task_struct *task = bpf_get_current_task_btf();
-  struct task_state *state = bpf_task_storage_get(&tasks, task, 0, 0);
+  struct ss_task_state *state = bpf_task_storage_get(&tasks, task, 0, 0);
   if (!state || !state->call_entry_ns) return 0;
   const long number = regs->orig_ax;
   const int which = path_argument(number);

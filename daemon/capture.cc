@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 #include <iterator>
 #include <utility>
@@ -16,6 +17,7 @@
 #include "absl/time/time.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/errno_status.h"
+#include "daemon/collect/calibrator.h"
 #include "daemon/decode/image_codec.h"
 #include "daemon/redact/exec_record.h"
 
@@ -127,6 +129,18 @@ absl::StatusOr<std::unique_ptr<Capture>> Capture::Start(const CaptureOptions& op
           raw->OnRecord({RecordOrigin::kImage, bytes});
         });
       });
+  if (options.calibrate) {
+    // Without it all else works; the log says why nothing is known of the cost.
+    if (absl::StatusOr<ProbeCosts> costs =
+            CalibrateProbes(self->object_.get(), self->attacher_.get());
+        costs.ok()) {
+      self->costs_ = *costs;
+      self->OnRecord({RecordOrigin::kCosts,
+                      {reinterpret_cast<const uint8_t*>(&*costs), sizeof(*costs)}});
+    } else {
+      std::fprintf(stderr, "startscoped: %s\n", std::string(costs.status().message()).c_str());
+    }
+  }
   self->core_ = std::thread([raw = self.get()] { raw->CoreLoop(); });
   return self;
 }
@@ -487,6 +501,7 @@ DaemonStatus Capture::Status() {
   status.startups_open = startups_open_;
   status.records_received = records_;
   status.inspector = inspector_->State();
+  status.costs = costs_;
   return status;
 }
 

@@ -16,6 +16,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "daemon/base/probe_costs.h"
 #include "daemon/collect/bpf_event_source.h"
 #include "daemon/collect/bpf_object.h"
 #include "daemon/collect/kernel_features.h"
@@ -38,6 +39,7 @@ struct CaptureOptions {
   ModelOptions model;
   ImageRegistryOptions images;
   InspectorOptions inspector;
+  bool calibrate = true;  // measure at the start what our probes cost
 };
 
 // The capture side: loads the programs, runs the core thread (drain → decode → model → listener), and
@@ -98,6 +100,7 @@ class Capture : public WatchController, public ImageProber {
   absl::Status UpdateProbes() ABSL_EXCLUSIVE_LOCKS_REQUIRED(arm_mutex_);
   void Release(const std::vector<int>& slots) ABSL_EXCLUSIVE_LOCKS_REQUIRED(arm_mutex_);
 
+  std::optional<ProbeCosts> costs_;  // set once, before any other thread is there
   const CaptureOptions options_;
   StartupListener* const listener_;
   const CgroupResolver cgroups_;

@@ -190,6 +190,9 @@ int main(int argc, char** argv) {
         return path[0] == '/' ? std::string() : path + ": must be an absolute path";
       })
       ->type_name("DIR");
+  bool skip_calibration = false;
+  app.add_flag("--no-calibration", skip_calibration,
+               "Do not measure at the start what watching costs; startups then do not say it");
   app.add_option("--without-probe", unwanted, "Leave this BPF program out (see `status`)");
   try {
     app.parse(argc, argv);
@@ -198,6 +201,7 @@ int main(int argc, char** argv) {
   }
   options.capture.bpf.unwanted_programs.insert(unwanted.begin(), unwanted.end());
   options.server.service.version = STARTSCOPE_VERSION;
+  options.capture.calibrate = !skip_calibration;
   if (options.serve_fd < 0) {
     if (absl::Status status = ParseListen(listen, &options); !status.ok()) return Fail(status);
   }

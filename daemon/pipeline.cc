@@ -78,6 +78,12 @@ void Pipeline::OnRecord(const RawRecord& record) {
   switch (record.origin) {
     case RecordOrigin::kWatch:
       return ApplyWatch(record.bytes, &model_);
+    case RecordOrigin::kCosts: {
+      ProbeCosts costs;
+      if (record.bytes.size() != sizeof(costs)) return;
+      std::memcpy(&costs, record.bytes.data(), sizeof(costs));
+      return model_.SetProbeCosts(costs);
+    }
     case RecordOrigin::kDrained: {
       uint64_t boottime_ns = 0;
       if (record.bytes.size() != sizeof(boottime_ns)) return;

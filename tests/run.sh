@@ -40,6 +40,8 @@ run_unit() {
   failed=$((failed + bad))
 }
 
+can_trace() { [ -r /sys/kernel/btf/vmlinux ] && "$build/tests/can_use_bpf"; }
+
 run_integration() {
   log=$build/integration.log
   if [ "$(id -u)" -ne 0 ]; then
@@ -47,7 +49,7 @@ run_integration() {
     failed=$((failed + 1))
     return
   fi
-  if [ -r /sys/kernel/btf/vmlinux ] && "$build/tests/can_use_bpf"; then
+  if can_trace; then
     /usr/bin/python3 "$root/tests/integration/run.py" --build "$build" 2>&1 | tee "$log"
   else
     echo "run.sh: this kernel offers no BPF; running the integration tests in a virtual machine" >&2
@@ -62,7 +64,19 @@ run_integration() {
   failed=$((failed + ${counts#* }))
 }
 
+# Gross regressions of what a traced start costs; figures come from tests/bench/run.sh. A virtual machine
+# inside this one would say nothing of them.
+run_overhead() {
+  if /usr/bin/python3 "$root/tests/bench/startup_overhead.py" --build "$build" --rounds 3 --starts 40 \
+    --programs glibc,go --tracers startscope --gate; then
+    passed=$((passed + 1))
+  else
+    failed=$((failed + 1))
+  fi
+}
+
 [ "$what" = integration ] || run_unit
 [ "$what" = unit ] || run_integration
+[ "$what" != all ] || ! can_trace || run_overhead
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -4,6 +4,8 @@
 #include "client/render/text_status.h"
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -104,6 +106,28 @@ std::string Images(const GetStatusResponse& status, const TerminalStyle& termina
   return text;
 }
 
+std::vector<std::string> CostItems(const v1::Calibration& calibration, const TerminalStyle& terminal) {
+  const std::pair<std::optional<uint64_t>, const char*> costs[] = {
+      {calibration.uprobe_hit_ns(), "per probe hit"},
+      {calibration.record_ns(), "per record"},
+      {calibration.has_completed_fault_ns() ? std::optional(calibration.completed_fault_ns())
+                                            : std::nullopt,
+       "per timed fault"},
+      {calibration.has_mapping_ns() ? std::optional(calibration.mapping_ns()) : std::nullopt,
+       "per mapping"},
+      {calibration.has_breakpoint_page_ns() ? std::optional(calibration.breakpoint_page_ns())
+                                            : std::nullopt,
+       "per page with breakpoints"},
+  };
+  std::vector<std::string> items;
+  for (const auto& [cost_ns, what] : costs) {
+    if (cost_ns) {
+      items.push_back(absl::StrCat(FormatDuration(*cost_ns, terminal.glyphs), " ", what));
+    }
+  }
+  return items;
+}
+
 }  // namespace
 
 std::string UnhealthyReason(const GetStatusResponse& status) {
@@ -145,13 +169,7 @@ std::string RenderStatus(const GetStatusResponse& status, const TerminalStyle& t
   }
   if (status.has_privileges()) text += Privileges(status.privileges(), terminal);
   if (status.has_calibration()) {
-    text += RenderItems(
-        "cost",
-        {absl::StrCat(FormatDuration(status.calibration().uprobe_hit_ns(), terminal.glyphs),
-                      " per probe hit"),
-         absl::StrCat(FormatDuration(status.calibration().record_ns(), terminal.glyphs),
-                      " per record")},
-        terminal);
+    text += RenderItems("cost", CostItems(status.calibration(), terminal), terminal);
   } else {
     text += RenderItems("cost", {absl::StrCat(terminal.glyphs.unmeasured, " (not calibrated)")},
                         terminal);

@@ -16,6 +16,7 @@
 #include <map>
 
 #include "absl/strings/str_cat.h"
+#include "bpf/task_state.h"
 #include "daemon/base/errno_status.h"
 #include "daemon/base/unique_fd.h"
 #include "startscope.skel.h"
@@ -246,12 +247,42 @@ void BpfObject::StopFollowing(uint32_t pid, uint64_t start_boottime_ns) {
   if (!process.valid()) return;
   const int key = process.get();
   const int map = bpf_map__fd(skeleton_->maps.tasks);
-  std::vector<uint64_t> state(bpf_map__value_size(skeleton_->maps.tasks) / sizeof(uint64_t) + 1);
-  if (bpf_map_lookup_elem(map, &key, state.data()) != 0) return;
-  if (state[0] != start_boottime_ns) return;  // the pid belongs to a later process
+  ss_task_state state{};
+  if (bpf_map_lookup_elem(map, &key, &state) != 0) return;
+  if (state.start_boottime_ns != start_boottime_ns) return;  // the pid belongs to a later process
   if (bpf_map_delete_elem(map, &key) == 0) {
     __atomic_fetch_sub(&skeleton_->bss->tracked_processes, 1, __ATOMIC_RELAXED);
   }
+}
+
+absl::Status BpfObject::FollowForCalibration(uint32_t pid, uint32_t level) {
+  const UniqueFd process(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+  if (!process.valid()) return ErrnoStatus(errno, absl::StrCat("pidfd_open of process ", pid));
+  const int key = process.get();
+  ss_task_state state{};
+  state.role = SS_ROLE_PROCESS;
+  state.level = level;
+  state.executed = 1;
+  state.until_exit = 1;
+  state.exact = 1;
+  state.generation = skeleton_->bss->generation;
+  if (bpf_map_update_elem(bpf_map__fd(skeleton_->maps.tasks), &key, &state, BPF_ANY) != 0) {
+    return ErrnoStatus(errno, "BPF map `tasks`");
+  }
+  __atomic_store_n(&skeleton_->bss->tracked_processes, 1, __ATOMIC_RELAXED);
+  return absl::OkStatus();
+}
+
+void BpfObject::ForgetCalibration() {
+  ResetTracking();
+  const auto ignore = [](void*, void*, size_t) { return 0; };
+  if (ring_buffer* ring = ring_buffer__new(ring_fd(), ignore, nullptr, nullptr)) {
+    ring_buffer__consume(ring);
+    ring_buffer__free(ring);
+  }
+  const uint32_t zero = 0;
+  const std::vector<ss_stats> none(static_cast<size_t>(libbpf_num_possible_cpus()));
+  bpf_map_update_elem(bpf_map__fd(skeleton_->maps.stats), &zero, none.data(), BPF_ANY);
 }
 
 void BpfObject::ResetTracking() {

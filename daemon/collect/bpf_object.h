@@ -72,6 +72,10 @@ class BpfObject {
   [[nodiscard]] int64_t tracked_processes() const;
   // Stops following a process (its deadline passed). Harmless when it is gone.
   void StopFollowing(uint32_t pid, uint64_t start_boottime_ns);
+  // Follows a process that has executed nothing: a child of ours that measures our own probes.
+  absl::Status FollowForCalibration(uint32_t pid, uint32_t level);
+  // Empties the ring and takes all counters back to zero; call with all probes detached.
+  void ForgetCalibration();
   // Forgets every process being followed; call with all probes detached.
   void ResetTracking();
   // Sums of all CPUs.

@@ -20,6 +20,7 @@ enum class RecordOrigin : uint32_t {
   kWatch = 4,     // a watch was set or cleared (decode/watch_codec.h)
   kDrained = 5,   // uint64_t boot time: every source was emptied of what is older
   kLost = 6,      // uint32_t stage, uint32_t zero, uint64_t count
+  kCosts = 7,     // struct ProbeCosts (base/probe_costs.h)
 };
 
 struct RawRecord {

@@ -16,6 +16,7 @@
 #include "daemon/model/link_map.h"
 #include "daemon/model/loader_ledger.h"
 #include "daemon/model/mark_names.h"
+#include "daemon/model/observer_cost.h"
 #include "daemon/model/phase_cutter.h"
 #include "daemon/model/phase_policy.h"
 #include "daemon/model/runtime_stages.h"
@@ -393,6 +394,10 @@ Startup BuildStartup(const Evidence& evidence, const StartupImages& images, cons
     // Placing a breakpoint makes the kernel touch its page on the process's account, with no fault
     // exception that a record could come from (mm/gup.c under kernel/events/uprobes.c).
     startup.observer.added_minor_faults = ledger.unrecorded_minor;
+  }
+  if (options.costs) {
+    startup.observer.estimated_cost_ns = EstimateObserverCost(
+        evidence, exact ? ledger.unrecorded_minor : 0, *options.costs);
   }
   AddDegradations(evidence, images, cut, ledger, options, finder, &startup);
   const bool ended_itself =

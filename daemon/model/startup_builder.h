@@ -4,8 +4,10 @@
 #ifndef STARTSCOPE_DAEMON_MODEL_STARTUP_BUILDER_H_
 #define STARTSCOPE_DAEMON_MODEL_STARTUP_BUILDER_H_
 
+#include <optional>
 #include <string>
 
+#include "daemon/base/probe_costs.h"
 #include "daemon/model/evidence.h"
 #include "daemon/model/startup.h"
 
@@ -25,6 +27,8 @@ struct BuildOptions {
   size_t max_timeline = 262144;
   size_t max_files = 256;
   size_t max_searches = 1024;
+  // nullopt: what being watched has cost is not known.
+  std::optional<ProbeCosts> costs = std::nullopt;
 };
 
 std::string StartupIdOf(const Evidence& evidence);

@@ -551,7 +551,8 @@ BuildOptions StartupModel::OptionsOf(const Open& open) const {
           .pages_read_known = open.pages_read_known,
           .windows_known = open.windows_known,
           .max_objects = options_.max_objects,
-          .max_timeline = options_.max_timeline};
+          .max_timeline = options_.max_timeline,
+          .costs = costs_};
 }
 
 void StartupModel::Conclude(OpenMap::iterator it, const End& end) {

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "daemon/base/probe_costs.h"
 #include "daemon/decode/event.h"
 #include "daemon/model/evidence.h"
 #include "daemon/model/loader_watch.h"
@@ -54,6 +55,8 @@ class StartupModel {
 
   static constexpr int kWatchSlots = 64;
   void SetWatch(int slot, const WatchTerms& terms) { watches_[slot] = terms; }
+  // What startups that end from now on say that watching them has cost is reckoned with these.
+  void SetProbeCosts(const ProbeCosts& costs) { costs_ = costs; }
   // Startups that only this watch asked for end as INCOMPLETE.
   void ClearWatch(int slot);
 
@@ -176,6 +179,7 @@ class StartupModel {
   std::map<LossStage, uint64_t> lost_before_;
   uint64_t now_ns_ = 0;
   Stats stats_;
+  std::optional<ProbeCosts> costs_;
 };
 
 }  // namespace startscope

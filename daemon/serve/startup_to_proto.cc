@@ -535,7 +535,16 @@ void ToProto(const ThrottledGroup& from, const ProtoContext& context, v1::Thrott
   SetTimestamp(from.since_boottime_ns, context, to->mutable_since());
 }
 
+void ToProto(const ProbeCosts& from, v1::Calibration* to) {
+  to->set_uprobe_hit_ns(from.uprobe_hit_ns);
+  to->set_record_ns(from.record_ns);
+  if (from.completed_fault_ns != 0) to->set_completed_fault_ns(from.completed_fault_ns);
+  if (from.mapping_ns != 0) to->set_mapping_ns(from.mapping_ns);
+  if (from.breakpoint_page_ns != 0) to->set_breakpoint_page_ns(from.breakpoint_page_ns);
+}
+
 void ToProto(const DaemonStatus& from, v1::GetStatusResponse* to) {
+  if (from.costs) ToProto(*from.costs, to->mutable_calibration());
   to->set_abi_version(from.abi_version);
   EscapeToUtf8(from.kernel_release, to->mutable_kernel()->mutable_release());
   EscapeToUtf8(from.machine, to->mutable_kernel()->mutable_machine());

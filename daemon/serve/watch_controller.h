@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "daemon/base/probe_costs.h"
 #include "daemon/decode/event.h"
 #include "daemon/elf/image_facts.h"
 #include "daemon/inspect/inspector_state.h"
@@ -116,6 +117,7 @@ struct DaemonStatus {
   uint64_t startups_open = 0;
   uint64_t records_received = 0;
   InspectorState inspector;
+  std::optional<ProbeCosts> costs;
 };
 
 // Implemented by the capture side. Called on gRPC threads.
