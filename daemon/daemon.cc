@@ -9,6 +9,7 @@
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -77,6 +78,17 @@ void LeaveDeadlocksToTests() { absl::SetMutexDeadlockDetectionMode(absl::OnDeadl
 enum class Urgency : int { kOrdinary = 0, kUrgent = -10 };
 
 void SetUrgency(Urgency urgency) { setpriority(PRIO_PROCESS, 0, static_cast<int>(urgency)); }
+
+// The kernel's records have the machine's process ids, which lead nowhere in another namespace.
+void WarnOfPidNamespace() {
+  constexpr ino_t kInitialPidNamespace = 0xEFFFFFFC;  // include/uapi/linux/nsfs.h
+  struct stat status {};
+  if (stat("/proc/self/ns/pid", &status) != 0 || status.st_ino == kInitialPidNamespace) return;
+  std::fprintf(stderr,
+               "startscoped: this is not the machine's own namespace of process ids: programs are told of, "
+               "but their files are not found, and descendants cannot be watched (run with --pid=host, "
+               "hostPID: true)\n");
+}
 
 // Everything that needs the privileges of the start: sockets and their owners, keys.
 absl::StatusOr<ServerSockets> OpenSockets(const DaemonOptions& options,
@@ -165,6 +177,7 @@ absl::Status RunDaemon(const DaemonOptions& options) {
   if (options.replay_path.empty()) {
     SS_ASSIGN_OR_RETURN(const ThreadCapabilities start, ReadCapabilities());
     SS_RETURN_IF_ERROR(CheckMayTrace(start.permitted));
+    WarnOfPidNamespace();
   }
   ServerOptions server_options = options.server;
   SS_ASSIGN_OR_RETURN(ServerSockets sockets, OpenSockets(options, account, &server_options));

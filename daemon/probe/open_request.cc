@@ -3,12 +3,18 @@
 
 #include "daemon/probe/open_request.h"
 
+#include <fcntl.h>
+#include <linux/openat2.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "daemon/decode/byte_archive.h"
 #include "daemon/inspect/frame.h"
+#include "daemon/probe/user_file_systems.h"
 
 namespace startscope {
 
@@ -63,7 +69,52 @@ void ArchiveFile(Archive& archive, File& file) {
   archive(file.mode);
 }
 
+// What the kernel has in its cache of names; invalid: not there.
+UniqueFd Cached(int root, const std::string& path, uint64_t resolve) {
+  open_how how{};
+  how.flags = O_PATH | O_CLOEXEC;
+  how.resolve = resolve | RESOLVE_CACHED;
+  return UniqueFd(static_cast<int>(syscall(SYS_openat2, root, path.c_str(), &how, sizeof(how))));
+}
+
+UniqueFd CachedBelow(const UniqueFd& root, const std::string& path) {
+  if (!root.valid()) return UniqueFd();
+  return Cached(root.get(), path, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+}
+
+UniqueFd CachedHandle(const OpenRequest& request) {
+  const UniqueFd unknown;
+  const UniqueFd& root = request.root ? *request.root : unknown;
+  switch (request.how) {
+    case OpenRequest::How::kOwn:
+      return Cached(AT_FDCWD, request.path, 0);
+    case OpenRequest::How::kAsViewer: {
+      const absl::StatusOr<UniqueFd> seen = OpenRootOf(request.viewer.pid);
+      return seen.ok() ? CachedBelow(*seen, request.path) : UniqueFd();
+    }
+    case OpenRequest::How::kExecutableOf: {
+      UniqueFd executed(
+          open(absl::StrCat("/proc/", request.pid, "/exe").c_str(), O_PATH | O_CLOEXEC));
+      return executed.valid() ? std::move(executed) : CachedBelow(root, request.path);
+    }
+    case OpenRequest::How::kBelow:
+    case OpenRequest::How::kMapped:
+      return CachedBelow(root, request.path);
+  }
+  return UniqueFd();
+}
+
 }  // namespace
+
+bool SurelyAnswers(const OpenRequest& request) {
+  const UniqueFd handle = CachedHandle(request);
+  struct statx status {};
+  if (!handle.valid() ||
+      statx(handle.get(), "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO, &status) != 0) {
+    return false;
+  }
+  return IsServedByKernel({status.stx_dev_major, status.stx_dev_minor, status.stx_ino});
+}
 
 bool MayBeDebugFile(const struct stat& debug, const OpenRequest::Image& image) {
   const mode_t more = debug.st_mode & ~image.mode & (S_IWGRP | S_IWOTH);

@@ -57,6 +57,10 @@ bool MayBeDebugFile(const struct stat& debug, const OpenRequest::Image& image);
 // Opens it in this very thread, for as long as that takes.
 absl::StatusOr<OpenedFile> OpenNow(const OpenRequest& request);
 
+// Whether opening it will hardly hang: it leads, without any file system being asked, to one that
+// is known to answer. A name may lead elsewhere a moment later.
+bool SurelyAnswers(const OpenRequest& request);
+
 // What opens files for others: now, or with patience.
 using Opener = std::function<absl::StatusOr<OpenedFile>(const OpenRequest&)>;
 

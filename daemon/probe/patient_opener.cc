@@ -21,6 +21,9 @@
 namespace startscope {
 namespace {
 
+// Times as many as may be stuck before files are picked: names can change under the choice.
+constexpr size_t kMostStuck = 4;
+
 // What opening takes, of what the daemon has.
 absl::Status KeepRightsToOpen() {
   SS_ASSIGN_OR_RETURN(const ThreadCapabilities now, ReadCapabilities());
@@ -73,18 +76,18 @@ void PatientOpener::ForgetEnded() {
 }
 
 absl::StatusOr<SpawnedProcess> PatientOpener::TakeWorker(const OpenRequest& request) {
-  if (!idle_.empty()) {
-    SpawnedProcess worker = std::move(idle_.back());
-    idle_.pop_back();
-    return worker;
-  }
   ForgetEnded();
-  if (stuck_.size() >= options_.max_stuck) {
+  const bool many = stuck_.size() >= options_.max_stuck;
+  const bool far_too_many = stuck_.size() >= kMostStuck * options_.max_stuck;
+  if (far_too_many || (many && !SurelyAnswers(request))) {
     return absl::ResourceExhaustedError(
-        absl::StrCat(request.path, ": not opened: ", options_.max_stuck,
+        absl::StrCat(request.path, ": not opened: ", stuck_.size(),
                      " files before it never opened (a file system does not answer)"));
   }
-  return launcher_->Launch(DeadlineNs());
+  if (idle_.empty()) return launcher_->Launch(DeadlineNs());
+  SpawnedProcess worker = std::move(idle_.back());
+  idle_.pop_back();
+  return worker;
 }
 
 absl::StatusOr<OpenedFile> PatientOpener::Open(const OpenRequest& request) {

@@ -33,8 +33,8 @@ absl::StatusOr<std::unique_ptr<Launcher>> StartOpenerLauncher();
 // Opens files of others, whose file system may never answer (FUSE, a network), in processes of
 // their own: the caller waits so long and no longer. One that does not come back is killed; where
 // the kernel lets it hang even so, it keeps nothing of the daemon's open and holds nobody up, the
-// end of the daemon least of all, as a thread would. With too many of those nothing is opened any
-// more until some end. Any thread.
+// end of the daemon least of all, as a thread would. With too many of those only
+// files are opened that surely answer, until some end. Any thread.
 class PatientOpener {
  public:
   // `launcher` must outlive this. One process is started already: files of short-lived programs are

@@ -86,6 +86,16 @@ bool HasOwnLayers(const Mount& overlay, const std::vector<Mount>& mounts) {
   return true;
 }
 
+bool IsServedByKernel(const FileId& file) {
+  for (const char* path : kMountTables) {
+    const std::vector<Mount> mounts = ReadMounts(path);
+    const Mount* mount = FindDevice(mounts, file);
+    if (mount == nullptr) continue;
+    return mount->type == "overlay" ? HasOwnLayers(*mount, mounts) : !IsFuse(*mount);
+  }
+  return file.device_major != 0;
+}
+
 bool IsOnVirtioFs(const FileId& file) {
   for (const char* path : kMountTables) {
     const std::vector<Mount> mounts = ReadMounts(path);

@@ -32,6 +32,10 @@ bool IsFuse(const Mount& mount);
 // An overlay whose layers, as far as they are named from the root, are on no FUSE file system.
 bool HasOwnLayers(const Mount& overlay, const std::vector<Mount>& mounts);
 
+// By the device number that stat() tells: it is known what the file system is, and that no process
+// serves it.
+bool IsServedByKernel(const FileId& file);
+
 // Of a file on file system FUSE_SUPER_MAGIC: whether it may be opened even so.
 bool IsOnVirtioFs(const FileId& file);
 // Of an open file on overlay, mapped as `file`: whether what is below may be FUSE.

@@ -6,6 +6,7 @@ long, no breakpoint is placed there, where the kernel itself would wait, and the
 
 import os
 import pathlib
+import shutil
 import subprocess
 import tempfile
 import threading
@@ -19,8 +20,8 @@ from rpc import Rpc, as_dict, startup_service_pb2
 PROGRAM = "hello_glibc_dynamic"
 # Whoever executes it, and the program itself: /proc/PID/comm has 15 bytes.
 FRIENDS = ("python3", PROGRAM[:15])
-LOOK_UP_S = 1
 STOP_S = 3
+MAX_STUCK = 8  # PatientOpenerOptions
 
 
 def openers(daemon):
@@ -95,6 +96,27 @@ class Fuse(unittest.TestCase):
             print(f"armed after {max(took):.2f} s at most", end=" ")
             # Killed, they hang on, and the daemon ends even so.
             self.assertTrue(any(state == "D" for _, state in openers(daemon)))
+            self.stop_in_time(daemon)
+
+    def test_many_that_never_open_keep_no_others_from_it(self):
+        with fuse.mounted(harness.program(PROGRAM), ["LOOKUP", "STATFS"], ["nobody"]) as path, \
+                tempfile.TemporaryDirectory(dir="/var/tmp") as directory, harness.Daemon() as daemon, \
+                Rpc(daemon) as rpc:
+            for _ in range(2 * MAX_STUCK):
+                stream = rpc.stub.WatchStartups(startup_service_pb2.WatchStartupsRequest(
+                    descendants_of_caller=True, prepare_executables=[path]), timeout=60)
+                self.assertEqual(next(stream).WhichOneof("event"), "armed")
+                stream.cancel()
+            hanging = [state for _, state in openers(daemon)].count("D")
+            self.assertGreaterEqual(hanging, MAX_STUCK)
+            self.assertLess(hanging, 2 * MAX_STUCK)
+            # None of these was seen before.
+            for name in (PROGRAM, "hello_musl_static", "hello_go"):
+                fresh = shutil.copy(harness.program(name), directory)
+                startup, = harness.run([fresh], daemon=daemon)
+                known = startup["runtime"]
+                self.assertNotEqual((known["libc"], known["language"]),
+                                    ("LIBC_UNSPECIFIED", "LANGUAGE_UNSPECIFIED"), startup["degradations"])
             self.stop_in_time(daemon)
 
     def test_one_that_is_killed_is_gone_at_once(self):

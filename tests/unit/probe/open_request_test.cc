@@ -6,7 +6,9 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -67,6 +69,22 @@ TEST(OpenRequestTest, AnOpenedFileTravelsWithTimesBeforeTheEpoch) {
 TEST(OpenRequestTest, AnErrorTravelsAsItIs) {
   const absl::Status error = absl::NotFoundError("/x: not there");
   EXPECT_EQ(DecodeOpened(EncodeOpened(error), {}).status(), error);
+}
+
+TEST(OpenRequestTest, WhatIsThereAndLocalSurelyAnswers) {
+  OpenRequest request;
+  request.path = "/bin/sh";
+  ASSERT_TRUE(OpenNow(request).ok());  // its name is cached by now
+  EXPECT_TRUE(SurelyAnswers(request));
+  request.path = "/nonexistent/file";
+  EXPECT_FALSE(SurelyAnswers(request));
+  request.how = OpenRequest::How::kExecutableOf;
+  request.pid = static_cast<uint32_t>(getpid());
+  EXPECT_TRUE(SurelyAnswers(request));
+  request.how = OpenRequest::How::kBelow;
+  request.root = std::make_shared<const UniqueFd>(open("/bin", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  request.path = "/sh";
+  EXPECT_TRUE(SurelyAnswers(request));
 }
 
 }  // namespace
