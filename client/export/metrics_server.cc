@@ -3,26 +3,61 @@
 
 #include "client/export/metrics_server.h"
 
-#include <httplib.h>
+#include <civetweb.h>
 #include <prometheus/text_serializer.h>
 
-#include <cerrno>
 #include <cstring>
 #include <iterator>
-#include <thread>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/time.h"
+#include "client/export/gzip.h"
 
 namespace startscope {
 namespace {
 
-constexpr size_t kThreads = 4;
-constexpr size_t kMaxRequestBytes = 4096;
-constexpr time_t kPatienceS = 5;
-constexpr size_t kRequestsPerConnection = 100;
-constexpr absl::Duration kStopAgain = absl::Milliseconds(10);
+// Names and values in turns. Each connection is closed after its answer: a scrape is seconds away
+// from the next.
+constexpr const char* kLimits[] = {"num_threads",
+                                   "4",
+                                   "connection_queue",
+                                   "16",
+                                   "listen_backlog",
+                                   "16",
+                                   "max_request_size",
+                                   "4096",
+                                   "request_timeout_ms",
+                                   "2000",
+                                   "enable_keep_alive",
+                                   "no",
+                                   "enable_directory_listing",
+                                   "no",
+                                   nullptr};
+
+void Answer(mg_connection* connection, int status, const char* reason, const char* type,
+            const std::string& body, bool may_pack) {
+  const char* accepted = mg_get_header(connection, "Accept-Encoding");
+  const bool pack = may_pack && accepted != nullptr && absl::StrContains(accepted, "gzip");
+  const std::string packed = pack ? Gzip(body) : "";
+  const std::string& sent = packed.empty() ? body : packed;
+  mg_printf(connection,
+            "HTTP/1.1 %d %s\r\nContent-Type: %s\r\n%sContent-Length: %zu\r\n"
+            "Connection: close\r\n\r\n",
+            status, reason, type, packed.empty() ? "" : "Content-Encoding: gzip\r\n", sent.size());
+  mg_write(connection, sent.data(), sent.size());
+}
+
+bool IsGet(const mg_connection* connection) {
+  return strcmp(mg_get_request_info(connection)->request_method, "GET") == 0;
+}
+
+constexpr char kPlainText[] = "text/plain; charset=utf-8";
+
+// Handlers get what is below their path too.
+bool IsExactly(const mg_connection* connection, const char* path) {
+  return strcmp(mg_get_request_info(connection)->local_uri, path) == 0;
+}
 
 }  // namespace
 
@@ -35,60 +70,74 @@ std::string ScrapeText(const std::vector<const prometheus::Collectable*>& collec
   return prometheus::TextSerializer().Serialize(families);
 }
 
-MetricsServer::MetricsServer() = default;
+int MetricsServer::OnMetrics(mg_connection* connection, void* self) {
+  if (!IsGet(connection) || !IsExactly(connection, "/metrics")) {
+    return OnAnythingElse(connection, self);
+  }
+  Answer(connection, 200, "OK", "text/plain; version=0.0.4; charset=utf-8",
+         ScrapeText(static_cast<MetricsServer*>(self)->collectables_), true);
+  return 200;
+}
+
+int MetricsServer::OnHealth(mg_connection* connection, void* self) {
+  if (!IsGet(connection) || !IsExactly(connection, "/healthz")) {
+    return OnAnythingElse(connection, self);
+  }
+  std::string trouble;
+  {
+    auto* server = static_cast<MetricsServer*>(self);
+    absl::MutexLock lock(&server->mutex_);
+    trouble = server->trouble_;
+  }
+  const int status = trouble.empty() ? 200 : 503;
+  Answer(connection, status, trouble.empty() ? "OK" : "Service Unavailable", kPlainText,
+         trouble.empty() ? "ok\n" : trouble + "\n", false);
+  return status;
+}
+
+int MetricsServer::OnAnythingElse(mg_connection* connection, void*) {
+  Answer(connection, 404, "Not Found", kPlainText, "there are /metrics and /healthz\n", false);
+  return 404;
+}
 
 absl::StatusOr<std::unique_ptr<MetricsServer>> MetricsServer::Start(
     const HostPort& address, std::vector<const prometheus::Collectable*> collectables) {
-  auto result = std::unique_ptr<MetricsServer>(new MetricsServer());
-  result->server_ = std::make_unique<httplib::Server>();
-  httplib::Server& server = *result->server_;
-  server.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
-  server.set_payload_max_length(kMaxRequestBytes);
-  server.set_read_timeout(kPatienceS);
-  server.set_write_timeout(kPatienceS);
-  server.set_keep_alive_timeout(kPatienceS);
-  server.set_keep_alive_max_count(kRequestsPerConnection);
-  // Its default lets two servers share a port, each with half of the scrapes.
-  server.set_socket_options([](socket_t fd) {
-    const int yes = 1;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
-  });
-  server.Get("/metrics", [collectables = std::move(collectables)](const httplib::Request&,
-                                                                  httplib::Response& response) {
-    response.set_content(ScrapeText(collectables), "text/plain; version=0.0.4; charset=utf-8");
-  });
-  server.Get(
-      "/healthz", [raw = result.get()](const httplib::Request&, httplib::Response& response) {
-        absl::MutexLock lock(&raw->mutex_);
-        response.status = raw->trouble_.empty() ? 200 : 503;
-        response.set_content(raw->trouble_.empty() ? "ok\n" : raw->trouble_ + "\n", "text/plain");
-      });
-  result->address_ = address;
-  errno = 0;
-  if (address.port == 0) {
-    result->address_.port = server.bind_to_any_port(address.host.c_str());
-  } else if (!server.bind_to_port(address.host.c_str(), address.port)) {
-    result->address_.port = -1;
-  }
-  if (result->address_.port < 0) {
-    const std::string why = errno != 0 ? strerror(errno) : "no such address";
-    return absl::UnavailableError(absl::StrCat("cannot listen on ", ToText(address), ": ", why,
+  auto server = std::unique_ptr<MetricsServer>(new MetricsServer());
+  server->address_ = address;
+  server->collectables_ = std::move(collectables);
+  if (address.host == "localhost") server->address_.host = "127.0.0.1";
+  const std::string listening = ToText(server->address_);
+  std::vector<const char*> options = {"listening_ports", listening.c_str()};
+  options.insert(options.end(), std::begin(kLimits), std::end(kLimits));
+  mg_callbacks callbacks{};
+  // Its own words go to stderr otherwise.
+  callbacks.log_message = [](const mg_connection* connection, const char* message) {
+    // Of a connection: what some client did. The start's own are for the error below.
+    if (mg_get_request_info(connection) == nullptr) {
+      auto* self = static_cast<MetricsServer*>(mg_get_user_data(mg_get_context(connection)));
+      if (self == nullptr) return 1;
+      absl::MutexLock lock(&self->mutex_);
+      if (self->first_words_.empty()) self->first_words_ = message;
+    }
+    return 1;
+  };
+  server->context_ = mg_start(&callbacks, server.get(), options.data());
+  if (server->context_ == nullptr) {
+    absl::MutexLock lock(&server->mutex_);
+    return absl::UnavailableError(absl::StrCat("cannot listen on ", ToText(address), ": ",
+                                               server->first_words_,
                                                " (name another with --listen HOST:PORT)"));
   }
-  result->thread_ = std::make_unique<std::thread>([raw = result.get()] {
-    raw->server_->listen_after_bind();
-    raw->over_.Notify();
-  });
-  return result;
+  mg_server_port port{};
+  if (mg_get_server_ports(server->context_, 1, &port) == 1) server->address_.port = port.port;
+  mg_set_request_handler(server->context_, "/metrics", OnMetrics, server.get());
+  mg_set_request_handler(server->context_, "/healthz", OnHealth, server.get());
+  mg_set_request_handler(server->context_, "/", OnAnythingElse, server.get());
+  return server;
 }
 
 MetricsServer::~MetricsServer() {
-  if (thread_ == nullptr) return;
-  // A stop before the thread has come to listen is lost.
-  do {
-    server_->stop();
-  } while (!over_.WaitForNotificationWithTimeout(kStopAgain));
-  thread_->join();
+  if (context_ != nullptr) mg_stop(context_);
 }
 
 void MetricsServer::SetTrouble(const std::string& trouble) {

@@ -8,18 +8,15 @@
 
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
-#include "absl/synchronization/notification.h"
 #include "client/export/host_port.h"
 
-namespace httplib {
-class Server;
-}
+struct mg_connection;
+struct mg_context;
 
 namespace startscope {
 
@@ -27,12 +24,12 @@ namespace startscope {
 [[nodiscard]] std::string ScrapeText(
     const std::vector<const prometheus::Collectable*>& collectables);
 
-// Serves /metrics, and /healthz (200 or 503 with the reason), by threads of its own. Few
-// connections at a time, small requests, short patience: a client can keep others waiting for
-// seconds, no more.
+// Serves /metrics, and /healthz (200 or 503 with the reason), by threads of its own (CivetWeb's).
+// What clients can take up is bounded: few connections at a time and few that wait, 4 KiB of a
+// request, two seconds to send it.
 class MetricsServer {
  public:
-  // `collectables` are not owned. Port 0: any that is free.
+  // `collectables` are not owned. The host is a number or "localhost"; port 0: any that is free.
   [[nodiscard]] static absl::StatusOr<std::unique_ptr<MetricsServer>> Start(
       const HostPort& address, std::vector<const prometheus::Collectable*> collectables);
   ~MetricsServer();
@@ -44,14 +41,19 @@ class MetricsServer {
   void SetTrouble(const std::string& trouble);
 
  private:
-  MetricsServer();
+  MetricsServer() = default;
+
+  static int OnMetrics(mg_connection* connection, void* self);
+  static int OnHealth(mg_connection* connection, void* self);
+  static int OnAnythingElse(mg_connection* connection, void* self);
 
   HostPort address_;
+  std::vector<const prometheus::Collectable*> collectables_;
   absl::Mutex mutex_;
+  // What the server said first, for the error when it cannot start: the cause.
+  std::string first_words_ ABSL_GUARDED_BY(mutex_);
   std::string trouble_ ABSL_GUARDED_BY(mutex_) = "not watching yet";
-  std::unique_ptr<httplib::Server> server_;
-  absl::Notification over_;
-  std::unique_ptr<std::thread> thread_;
+  mg_context* context_ = nullptr;
 };
 
 }  // namespace startscope

@@ -53,9 +53,25 @@ TEST_F(MetricsServerTest, OtherPathsAndMethodsAreRefused) {
   EXPECT_EQ(client.Post("/metrics", "x", "text/plain")->status, 404);
 }
 
+TEST_F(MetricsServerTest, PacksForThoseWhoTakeGzip) {
+  const auto response = Client().Get("/metrics", {{"Accept-Encoding", "gzip"}});
+  ASSERT_TRUE(response);
+  EXPECT_EQ(response->get_header_value("Content-Encoding"), "gzip");
+  EXPECT_THAT(response->body, HasSubstr("process_resident_memory_bytes"));
+}
+
+TEST_F(MetricsServerTest, ARequestThatIsTooLongIsNotTakenIn) {
+  httplib::Headers headers;
+  for (int i = 0; i < 100; ++i) headers.emplace("X-Filler", std::string(100, 'x'));
+  const auto response = Client().Get("/metrics", headers);
+  EXPECT_TRUE(!response || response->status >= 400);
+  EXPECT_EQ(Client().Get("/metrics")->status, 200);
+}
+
 TEST_F(MetricsServerTest, AnAddressThatIsTakenIsAnError) {
   const auto second = MetricsServer::Start({"127.0.0.1", server_->address().port}, {});
   ASSERT_FALSE(second.ok());
+  EXPECT_THAT(std::string(second.status().message()), HasSubstr("Address already in use"));
   EXPECT_THAT(std::string(second.status().message()), HasSubstr("--listen"));
 }
 
