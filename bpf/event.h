@@ -339,6 +339,8 @@ struct ss_stats {
   __u64 faults_unpaired;  /* completions whose entry was not seen */
   __u64 no_task_storage;  /* task storage could not be allocated */
   __u64 throttled;        /* execs that a rule wanted and that their control group had no token for */
+  __u64 ancestors_not_read; /* execs with more ancestors than are compared with rules */
+  __u64 early_reads_cut;    /* files that an exec read before its point of no return, beyond a few */
 };
 
 /* What one control group may still begin: value of the map `cgroup_budgets`, by cgroup id. The burst is

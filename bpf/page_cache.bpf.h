@@ -91,6 +91,8 @@ static __always_inline void keep_early_read(struct task_struct *task, struct fol
     run->first_ns = now;
     return;
   }
+  struct ss_stats *counts = my_stats();
+  if (counts) counts->early_reads_cut++;
 }
 
 /* What exec read before its point of no return, now that somebody wants to know. */

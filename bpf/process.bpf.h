@@ -25,9 +25,11 @@ static __always_inline __u64 ancestor_rules(struct task_struct *task) {
     __u32 tgid = BPF_CORE_READ(ancestor, tgid);
     __u64 *rules_of_root = bpf_map_lookup_elem(&ancestors, &tgid);
     if (rules_of_root) mask |= *rules_of_root;
-    if (tgid <= 1) break;
+    if (tgid <= 1) return mask;
     ancestor = BPF_CORE_READ(ancestor, real_parent);
   }
+  struct ss_stats *counts = my_stats();
+  if (counts) counts->ancestors_not_read++;
   return mask;
 }
 

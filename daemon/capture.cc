@@ -215,6 +215,24 @@ void Capture::TellThrottled() {
   }
 }
 
+void Capture::CopyFigures() {
+  const StartupModel& model = pipeline_->model();
+  absl::MutexLock lock(&figures_mutex_);
+  figures_.received = pipeline_->received();
+  figures_.bad_records = pipeline_->decoder().bad_total();
+  figures_.model = model.stats();
+  figures_.early_kept = model.waiting().kept();
+  figures_.early_gave_way = model.waiting().gave_way();
+  figures_.told = model.delivery().told();
+  figures_.hurried = model.delivery().hurried();
+  if (recording_) {
+    figures_.recording = true;
+    figures_.recorded = recording_->written();
+    figures_.not_recorded = recording_->omitted();
+  }
+  startups_open_ = model.open_startups();
+}
+
 void Capture::CoreLoop() {
   const RecordSink sink = [this](const RawRecord& record) { OnRecord(record); };
   uint64_t busy_until_ns = 0;
@@ -230,20 +248,13 @@ void Capture::CoreLoop() {
     if (source_->Busy() || pipeline_->received().total() != before) {
       busy_until_ns = BoottimeNs() + kBusyLingerNs;
     }
-    const StartupModel::Stats& stats = pipeline_->model().stats();
-    startups_seen_ = stats.startups_seen;
-    startups_refused_ = stats.startups_refused;
-    startups_open_ = pipeline_->model().open_startups();
-    records_ = pipeline_->received().total();
-    mapping_records_ = pipeline_->received().mappings;
-    mapping_records_lost_ = pipeline_->received().mappings_lost;
-    bad_records_ = pipeline_->decoder().bad_total();
+    CopyFigures();
     TellThrottled();
   }
   RunCommands();
 }
 
-void Capture::RequestImage(const ProbeRequest& request) { images_->Request(request); }
+bool Capture::RequestImage(const ProbeRequest& request) { return images_->Request(request); }
 
 bool Capture::RequestSymbols(const SymbolRequest& request) { return images_->Request(request); }
 
@@ -471,35 +482,20 @@ DaemonStatus Capture::Status() {
     }
     status.probes.push_back(std::move(to));
   }
-  const ss_stats stats = object_->ReadStats();
-  using Loss = DaemonStatus::Loss;
-  Loss ring{LossStage::kKernelRing, 0, 0, "--ring-bytes", "records the kernel's ring had no room for",
-            false};
-  for (size_t i = 0; i < std::size(stats.produced); ++i) {
-    ring.produced += stats.produced[i] + stats.dropped[i];
-    ring.lost += stats.dropped[i];
+  LossFigures figures;
+  {
+    absl::MutexLock lock(&figures_mutex_);
+    figures = figures_;
+    status.startups_open = startups_open_;
   }
-  status.losses.push_back(ring);
-  status.losses.push_back({LossStage::kMappingRing, mapping_records_ + mapping_records_lost_,
-                           mapping_records_lost_, "--mapping-ring-pages",
-                           "mapping records the kernel had no room for", false});
-  status.losses.push_back(
-      {LossStage::kDecode, records_, bad_records_, "", "records that could not be decoded", false});
-  status.losses.push_back({LossStage::kModel, startups_seen_, startups_refused_,
-                           "--max-open-startups", "startups beyond those followed at once", false});
-  status.losses.push_back({LossStage::kThrottled, startups_seen_ + stats.throttled, stats.throttled,
-                           "--cgroup-rate", "startups of control groups that began too many",
-                           false});
-  status.losses.push_back({LossStage::kKernelState, 0, stats.no_task_storage, "",
-                           "tasks the kernel had no storage for", false});
-  status.losses.push_back({LossStage::kKernelState, 0, stats.faults_unpaired, "",
-                           "page faults whose beginning was not seen", false});
+  figures.kernel = object_->ReadStats();
+  figures.images = images_->counts();
+  status.losses = ReportLosses(figures);
   for (const ImageRegistry::KnownImage& image : images_->Known()) {
     status.images.push_back({image.facts, image.attached_marks, image.error});
   }
-  status.startups_seen = startups_seen_;
-  status.startups_open = startups_open_;
-  status.records_received = records_;
+  status.startups_seen = figures.model.startups_seen;
+  status.records_received = figures.received.total();
   status.inspector = inspector_->State();
   status.costs = costs_;
   return status;

@@ -22,6 +22,7 @@
 #include "daemon/collect/kernel_features.h"
 #include "daemon/collect/probe_attacher.h"
 #include "daemon/collect/recording.h"
+#include "daemon/loss_report.h"
 #include "daemon/pipeline.h"
 #include "daemon/probe/image_registry.h"
 #include "daemon/redact/argument_redactor.h"
@@ -71,7 +72,7 @@ class Capture : public WatchController, public ImageProber {
       : options_(options), listener_(listener) {}
 
   // ImageProber, on the core thread.
-  void RequestImage(const ProbeRequest& request) override;
+  bool RequestImage(const ProbeRequest& request) override;
   bool RequestSymbols(const SymbolRequest& request) override;
   void StopTracking(uint32_t pid, uint64_t start_boottime_ns) override;
 
@@ -83,6 +84,7 @@ class Capture : public WatchController, public ImageProber {
   void OnRecord(const RawRecord& given);
   // At most once a second: of control groups that begin more startups than they may.
   void TellThrottled();
+  void CopyFigures();
 
   // The slots of one watch: shared where another has the same rule already, which `fresh` are not.
   struct TakenSlots {
@@ -133,14 +135,10 @@ class Capture : public WatchController, public ImageProber {
   std::atomic<bool> core_answered_{true};
   std::atomic<int> watches_{0};
   std::atomic<bool> marks_attached_{false};
-  // Copies of core-thread figures for Status().
-  std::atomic<uint64_t> startups_seen_{0};
-  std::atomic<uint64_t> startups_open_{0};
-  std::atomic<uint64_t> startups_refused_{0};
-  std::atomic<uint64_t> records_{0};
-  std::atomic<uint64_t> mapping_records_{0};
-  std::atomic<uint64_t> mapping_records_lost_{0};
-  std::atomic<uint64_t> bad_records_{0};
+  // What the core thread had counted when it last emptied the rings, for Status().
+  absl::Mutex figures_mutex_;
+  LossFigures figures_ ABSL_GUARDED_BY(figures_mutex_);
+  uint64_t startups_open_ ABSL_GUARDED_BY(figures_mutex_) = 0;
   std::thread core_;
 };
 

@@ -38,7 +38,7 @@ class ReplayController : public WatchController, public ImageProber {
   }
   void Disarm(WatchMask) override {}
   DaemonStatus Status() override { return {}; }
-  void RequestImage(const ProbeRequest&) override {}
+  bool RequestImage(const ProbeRequest&) override { return true; }
   bool RequestSymbols(const SymbolRequest&) override { return true; }
   void StopTracking(uint32_t, uint64_t) override {}
 };

@@ -95,6 +95,41 @@ void AddLimits(CLI::App* app, startscope::DaemonOptions* options) {
              "A watch whose client takes nothing for so long is ended");
 }
 
+// How much is taken, followed and kept.
+void AddCapacities(CLI::App* app, startscope::DaemonOptions* options) {
+  startscope::CaptureOptions& capture = options->capture;
+  const auto count = [&](const char* name, auto* value, const char* help) {
+    return app->add_option(name, *value, help)
+        ->check(CLI::Range(1, 1 << 24))
+        ->capture_default_str();
+  };
+  app->add_option("--ring-bytes", capture.bpf.ring_bytes,
+                  "Size of the kernel's event ring, a power of two")
+      ->capture_default_str();
+  app->add_option("--mapping-ring-pages", capture.mapping_ring_pages,
+                  "Pages of each CPU's ring of mapping records, a power of two")
+      ->capture_default_str();
+  count("--max-open-startups", &capture.model.max_open_startups, "Startups followed at once");
+  count("--max-records", &capture.model.max_records,
+        "Records kept of all startups under way; what is beyond is counted");
+  count("--max-waiting-processes", &capture.model.max_waiting_processes,
+        "Processes not followed whose last mappings are kept, in case that they are executing");
+  // A descriptor is held of each.
+  count("--max-files", &capture.images.max_images,
+        "Files whose facts and probes are kept; the least recently met goes first")
+      ->check(CLI::Range(16, 32768));
+  count("--max-waiting-files", &capture.images.max_waiting,
+        "Files and functions waiting to be looked up");
+  app->add_option("--cgroup-rate", capture.bpf.cgroup_rate,
+                  "Startups that one control group may begin in a second, and at once; what is beyond "
+                  "is counted and told, not followed. 0: no limit")
+      ->check(CLI::Range(0, 1'000'000))
+      ->capture_default_str();
+  count("--queue-startups", &options->hub.queue_items,
+        "Startups waiting for one subscriber before further ones are dropped");
+  count("--keep", &options->hub.kept_startups, "Finished startups kept for list and show");
+}
+
 absl::Status ParseListen(const std::vector<std::string>& listen,
                          startscope::DaemonOptions* options) {
   for (const std::string& address : listen) {
@@ -138,27 +173,13 @@ int main(int argc, char** argv) {
   AddLimits(&app, &options);
   app.add_option("--record", options.capture.record_path,
                  "Record all events to this file, which must not exist");
+  app.add_option("--record-bytes", options.capture.record_max_bytes,
+                 "Size of it; what is beyond is counted, not written")
+      ->check(CLI::Range(uint64_t{1} << 20, uint64_t{1} << 40))
+      ->capture_default_str();
   app.add_option("--replay", options.replay_path,
                  "Serve a recording instead of the running kernel; needs no privileges");
-  app.add_option("--ring-bytes", options.capture.bpf.ring_bytes,
-                 "Size of the kernel's event ring, a power of two")
-      ->capture_default_str();
-  app.add_option("--mapping-ring-pages", options.capture.mapping_ring_pages,
-                 "Pages of each CPU's ring of mapping records, a power of two")
-      ->capture_default_str();
-  app.add_option("--max-open-startups", options.capture.model.max_open_startups,
-                 "Startups followed at once")
-      ->capture_default_str();
-  app.add_option("--cgroup-rate", options.capture.bpf.cgroup_rate,
-                 "Startups that one control group may begin in a second, and at once; what is beyond "
-                 "is counted and told, not followed. 0: no limit")
-      ->check(CLI::Range(0, 1'000'000))
-      ->capture_default_str();
-  app.add_option("--queue-startups", options.hub.queue_items,
-                 "Startups waiting for one subscriber before further ones are dropped")
-      ->capture_default_str();
-  app.add_option("--keep", options.hub.kept_startups, "Finished startups kept for list and show")
-      ->capture_default_str();
+  AddCapacities(&app, &options);
   app.add_option("--user", options.user,
                  "Become this user after the start, keeping the capabilities that tracing needs");
   app.add_option("--seccomp", seccomp,
@@ -199,6 +220,8 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kOk : kUsage;
   }
+  // The model also remembers which files could not be read.
+  options.capture.model.max_images = 4 * options.capture.images.max_images;
   options.capture.bpf.unwanted_programs.insert(unwanted.begin(), unwanted.end());
   options.server.service.version = STARTSCOPE_VERSION;
   options.capture.calibrate = !skip_calibration;

@@ -107,13 +107,14 @@ void Pipeline::OnRecord(const RawRecord& record) {
 
 void Pipeline::OnDrained(uint64_t boottime_ns) {
   listener_->BeginBatch();
-  orderer_.ReleaseUpTo(boottime_ns, [this](Event&& event) { model_.OnEvent(std::move(event)); });
+  // First, because a startup that begins and ends among these records may be what lacks them.
   if (const uint64_t bad = decoder_.bad_total(); bad != bad_reported_) {
     Event lost;
     lost.payload = LostEvent{LossStage::kDecode, bad - bad_reported_};
     bad_reported_ = bad;
     model_.OnEvent(std::move(lost));
   }
+  orderer_.ReleaseUpTo(boottime_ns, [this](Event&& event) { model_.OnEvent(std::move(event)); });
   model_.AdvanceTo(boottime_ns);
   listener_->EndBatch();
 }

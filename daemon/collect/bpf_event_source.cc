@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "daemon/base/clock.h"
 #include "daemon/base/errno_status.h"
@@ -86,23 +87,29 @@ void BpfEventSource::Drain(const RecordSink& sink) {
   sink_ = &sink;
   if (ring_ != nullptr) ring_buffer__consume(ring_);
   sink_ = nullptr;
-  if (sideband_) sideband_->Drain(sink);
+  // Losses have no time of their own: they concern whatever was under way since the last drain.
+  if (sideband_) TellLost(LossStage::kMappingRing, sideband_->Drain(sink), sink);
   ReportDrops(sink);
   sink({RecordOrigin::kDrained, {reinterpret_cast<const uint8_t*>(&now), sizeof(now)}});
+}
+
+void BpfEventSource::TellLost(LossStage stage, uint64_t count, const RecordSink& sink) {
+  if (count == 0) return;
+  const struct {
+    uint32_t stage;
+    uint32_t zero;
+    uint64_t count;
+  } lost = {static_cast<uint32_t>(stage), 0, count};
+  sink({RecordOrigin::kLost, {reinterpret_cast<const uint8_t*>(&lost), sizeof(lost)}});
 }
 
 void BpfEventSource::ReportDrops(const RecordSink& sink) {
   const ss_stats stats = object_->ReadStats();
   uint64_t dropped = 0;
   for (const uint64_t count : stats.dropped) dropped += count;
-  if (dropped == reported_drops_) return;
-  struct {
-    uint32_t stage;
-    uint32_t zero;
-    uint64_t count;
-  } lost = {1, 0, dropped - reported_drops_};
-  reported_drops_ = dropped;
-  sink({RecordOrigin::kLost, {reinterpret_cast<const uint8_t*>(&lost), sizeof(lost)}});
+  TellLost(LossStage::kKernelRing, dropped - std::exchange(reported_drops_, dropped), sink);
+  TellLost(LossStage::kKernelState,
+           stats.no_task_storage - std::exchange(reported_no_state_, stats.no_task_storage), sink);
 }
 
 bool BpfEventSource::Busy() const { return object_->tracked_processes() > 0; }

@@ -14,6 +14,7 @@
 #include "daemon/collect/bpf_object.h"
 #include "daemon/collect/event_source.h"
 #include "daemon/collect/sideband.h"
+#include "daemon/decode/event.h"
 
 struct ring_buffer;
 
@@ -47,6 +48,7 @@ class BpfEventSource : public EventSource {
       : object_(object), mapping_ring_pages_(mapping_ring_pages) {}
   static int OnRingRecord(void* context, void* data, size_t size);
   void ReportDrops(const RecordSink& sink);
+  static void TellLost(LossStage stage, uint64_t count, const RecordSink& sink);
 
   BpfObject* const object_;
   const uint32_t mapping_ring_pages_;
@@ -56,6 +58,7 @@ class BpfEventSource : public EventSource {
   std::unique_ptr<Sideband> sideband_;
   const RecordSink* sink_ = nullptr;  // during Drain
   uint64_t reported_drops_ = 0;
+  uint64_t reported_no_state_ = 0;
 };
 
 }  // namespace startscope

@@ -307,6 +307,8 @@ ss_stats BpfObject::ReadStats() const {
     sum.faults_unpaired += one.faults_unpaired;
     sum.no_task_storage += one.no_task_storage;
     sum.throttled += one.throttled;
+    sum.ancestors_not_read += one.ancestors_not_read;
+    sum.early_reads_cut += one.early_reads_cut;
   }
   return sum;
 }

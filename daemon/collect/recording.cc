@@ -60,11 +60,13 @@ RecordingWriter::~RecordingWriter() {
 
 void RecordingWriter::Write(const RawRecord& record) {
   const uint64_t size = sizeof(RecordHeader) + record.bytes.size();
-  if (truncated_ || file_ == nullptr) return;
-  if (written_bytes_ + size > max_bytes_) {
-    truncated_ = true;
+  if (file_ == nullptr) return;
+  // Once something is missing, what follows would be read as if it were not.
+  if (omitted_ != 0 || written_bytes_ + size > max_bytes_) {
+    ++omitted_;
     return;
   }
+  ++written_;
   const RecordHeader header = {static_cast<uint32_t>(record.origin),
                                static_cast<uint32_t>(record.bytes.size())};
   std::fwrite(&header, sizeof(header), 1, file_);

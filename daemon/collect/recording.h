@@ -25,7 +25,7 @@ namespace startscope {
 class RecordingWriter {
  public:
   // Creates `path`, which must not exist, readable by its owner alone: argv[0] and paths are in it.
-  // Stops writing, and says so in truncated(), at `max_bytes`.
+  // Stops writing, and counts what it does not write, at `max_bytes`.
   static absl::StatusOr<std::unique_ptr<RecordingWriter>> Create(const std::string& path,
                                                                  uint64_t max_bytes);
   ~RecordingWriter();
@@ -35,7 +35,8 @@ class RecordingWriter {
   void Write(const RawRecord& record);
   // Flushes and closes; an error names the file and the cause.
   absl::Status Finish();
-  [[nodiscard]] bool truncated() const { return truncated_; }
+  [[nodiscard]] uint64_t written() const { return written_; }
+  [[nodiscard]] uint64_t omitted() const { return omitted_; }
 
  private:
   RecordingWriter(std::string path, std::FILE* file, uint64_t max_bytes)
@@ -45,7 +46,8 @@ class RecordingWriter {
   std::FILE* file_;
   const uint64_t max_bytes_;
   uint64_t written_bytes_ = 0;
-  bool truncated_ = false;
+  uint64_t written_ = 0;  // records
+  uint64_t omitted_ = 0;
 };
 
 // Reads a recording. Bounded: a record larger than 1 MiB or a file that ends inside one is an error.

@@ -11,12 +11,16 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "daemon/base/errno_status.h"
 #include "daemon/collect/perf_event.h"
 
 namespace startscope {
 namespace {
+
+// No record is as large: the longest has a path (PATH_MAX) in it.
+constexpr uint64_t kLongestRecord = 8192;
 
 perf_event_attr MappingAttributes(uint64_t data_bytes) {
   perf_event_attr attributes{};
@@ -32,7 +36,17 @@ perf_event_attr MappingAttributes(uint64_t data_bytes) {
   // Nobody sleeps on this ring: a wake-up per record would cost the traced process dearly.
   attributes.watermark = 1;
   attributes.wakeup_watermark = static_cast<uint32_t>(data_bytes - 1);
+  attributes.read_format = PERF_FORMAT_LOST;
   return attributes;
+}
+
+// What the kernel has dropped of this event so far.
+uint64_t ReadLost(int fd, uint64_t otherwise) {
+  struct {
+    uint64_t value;
+    uint64_t lost;
+  } counts;
+  return read(fd, &counts, sizeof(counts)) == sizeof(counts) ? counts.lost : otherwise;
 }
 
 }  // namespace
@@ -42,8 +56,18 @@ absl::StatusOr<std::unique_ptr<Sideband>> Sideband::Open(uint32_t ring_pages) {
   const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   const uint64_t data_bytes = ring_pages * page;
   sideband->map_bytes_ = data_bytes + page;
+  perf_event_attr attributes = MappingAttributes(data_bytes);
+  sideband->counts_lost_ = true;
   for (const int cpu : OnlineCpus()) {
-    SS_ASSIGN_OR_RETURN(UniqueFd fd, OpenPerfEvent(MappingAttributes(data_bytes), cpu));
+    absl::StatusOr<UniqueFd> opened = OpenPerfEvent(attributes, cpu);
+    if (!opened.ok() && sideband->rings_.empty()) {
+      // A kernel before 6.0 does not know the format; if it was not that, it fails again.
+      attributes.read_format = 0;
+      sideband->counts_lost_ = false;
+      opened = OpenPerfEvent(attributes, cpu);
+    }
+    if (!opened.ok()) return opened.status();
+    UniqueFd fd = *std::move(opened);
     void* base = mmap(nullptr, sideband->map_bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
     if (base == MAP_FAILED) {
       return ErrnoStatus(errno, "mapping the ring of mapping records",
@@ -58,15 +82,19 @@ Sideband::~Sideband() {
   for (Ring& ring : rings_) munmap(ring.base, map_bytes_);
 }
 
-void Sideband::Drain(const RecordSink& sink) {
-  for (Ring& ring : rings_) DrainRing(ring, sink);
+uint64_t Sideband::Drain(const RecordSink& sink) {
+  uint64_t lost = 0;
+  for (Ring& ring : rings_) lost += DrainRing(ring, sink);
+  return lost;
 }
 
-void Sideband::DrainRing(Ring& ring, const RecordSink& sink) {
+uint64_t Sideband::DrainRing(Ring& ring, const RecordSink& sink) {
   auto* page = static_cast<perf_event_mmap_page*>(ring.base);
   const auto* data = static_cast<const uint8_t*>(ring.base) + page->data_offset;
   const uint64_t head = __atomic_load_n(&page->data_head, __ATOMIC_ACQUIRE);
-  uint64_t tail = page->data_tail;
+  const uint64_t begin = page->data_tail;
+  uint64_t tail = begin;
+  bool lost_some = false;
   while (tail < head) {
     const uint64_t at = tail % ring.data_bytes;
     perf_event_header header;
@@ -81,10 +109,22 @@ void Sideband::DrainRing(Ring& ring, const RecordSink& sink) {
       std::memcpy(wrapped_.data() + first, data, header.size - first);
       record = wrapped_.data();
     }
-    sink({RecordOrigin::kSideband, {record, header.size}});
+    if (counts_lost_ && header.type == PERF_RECORD_LOST) {
+      lost_some = true;  // counted below, with what no record tells of
+    } else {
+      sink({RecordOrigin::kSideband, {record, header.size}});
+    }
     tail += header.size;
   }
   __atomic_store_n(&page->data_tail, head, __ATOMIC_RELEASE);
+  if (!counts_lost_) return 0;
+  // Reading the count interrupts that CPU, so it is read only where something can have been lost: the
+  // ring was full, or nearly so, at some time before there was room in it again.
+  const uint64_t used = __atomic_load_n(&page->data_head, __ATOMIC_ACQUIRE) - begin;
+  if (!lost_some && used + kLongestRecord <= ring.data_bytes) return 0;
+  const uint64_t before = ring.lost;
+  ring.lost = ReadLost(ring.fd.get(), before);
+  return ring.lost - before;
 }
 
 }  // namespace startscope

@@ -25,21 +25,27 @@ class Sideband {
   Sideband(const Sideband&) = delete;
   Sideband& operator=(const Sideband&) = delete;
 
-  // Hands over what is there, CPU by CPU; each CPU's records are in order of time.
-  void Drain(const RecordSink& sink);
+  // Hands over what is there, CPU by CPU; each CPU's records are in order of time. Returns how many
+  // records the rings had no room for, as far as that is not among what was handed over.
+  uint64_t Drain(const RecordSink& sink);
   [[nodiscard]] int cpus() const { return static_cast<int>(rings_.size()); }
+  // The kernel counts what it drops (Linux 6.0). Otherwise a record tells of it, which comes with the
+  // next one that fits: what is dropped last is then not told of.
+  [[nodiscard]] bool counts_lost() const { return counts_lost_; }
 
  private:
   struct Ring {
     UniqueFd fd;
     void* base = nullptr;
     uint64_t data_bytes = 0;
+    uint64_t lost = 0;  // so far
   };
   Sideband() = default;
-  void DrainRing(Ring& ring, const RecordSink& sink);
+  uint64_t DrainRing(Ring& ring, const RecordSink& sink);
 
   std::vector<Ring> rings_;
   size_t map_bytes_ = 0;
+  bool counts_lost_ = false;
   std::vector<uint8_t> wrapped_;  // a record that crosses the end of its ring
 };
 

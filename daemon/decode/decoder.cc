@@ -343,6 +343,8 @@ bool Decoder::DecodeSideband(Bytes bytes, Event* event) {
   event->pid = sample.pid;
   event->tid = sample.tid;
   if (header.type == PERF_RECORD_LOST) {
+    // Written when there was room again, it tells of what came before: of whatever was under way.
+    event->boottime_ns = 0;
     event->payload = LostEvent{LossStage::kMappingRing, CopyAs<LostBody>(body).count};
     return true;
   }
@@ -379,7 +381,9 @@ bool Decoder::DecodeLost(Bytes bytes, Event* event) {
   } from;
   if (bytes.size() != sizeof(from)) return Bad(BadRecord::kSizeMismatch);
   std::memcpy(&from, bytes.data(), sizeof(from));
-  if (from.stage < 1 || from.stage > 5) return Bad(BadRecord::kUnknownKind);
+  if (from.stage < 1 || from.stage > static_cast<uint32_t>(LossStage::kLoader)) {
+    return Bad(BadRecord::kUnknownKind);
+  }
   event->payload = LostEvent{static_cast<LossStage>(from.stage), from.count};
   return true;
 }

@@ -15,6 +15,8 @@ namespace {
 constexpr uint64_t kQuietNs = 20'000'000;
 constexpr size_t kMaxThreads = 256;
 constexpr size_t kMaxObjects = 1024;
+// Files that one process has loaded so far.
+constexpr size_t kMaxKnown = 16384;
 
 }  // namespace
 
@@ -56,7 +58,10 @@ LoaderWatch::Activity* LoaderWatch::Begin(uint32_t tid, uint64_t boottime_ns,
     Finish(std::move(open->second));
     open_.erase(open);
   }
-  if (open_.size() >= kMaxThreads) return nullptr;
+  if (open_.size() >= kMaxThreads) {
+    ++not_followed_;
+    return nullptr;
+  }
   Activity& activity = open_[tid];
   activity.begin_ns = boottime_ns;
   activity.last_ns = boottime_ns;
@@ -84,6 +89,11 @@ LoaderWatch::Activity* LoaderWatch::AddLibrary(const Event& event, const Candida
   Activity* activity = open == open_.end() ? nullptr : &open->second;
   const bool another = activity != nullptr && activity->relocated &&
                        activity->result.source == BoundarySource::kMapping;
+  const bool too_large = activity != nullptr && activity->objects.size() >= kMaxObjects;
+  if (too_large || known_.size() >= kMaxKnown) {
+    ++not_followed_;
+    return nullptr;
+  }
   if (activity == nullptr || another) {
     activity = Begin(event.tid, first.boottime_ns, BoundarySource::kMapping);
   }

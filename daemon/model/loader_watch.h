@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "daemon/model/address_map.h"
@@ -20,7 +21,7 @@ namespace startscope {
 // the libraries it mapped, or, where no mark shows the call, the libraries that one thread mapped before
 // it protected what it had relocated, which is the last that the loader does. Files mapped without code
 // are data, and not the loader's. Feed events in order of time. Bounded by the number of threads that
-// load at once and of ranges mapped.
+// load at once, of libraries and of ranges mapped; what is beyond is counted.
 class LoaderWatch {
  public:
   // `evidence` and `end` are those of the startup.
@@ -30,6 +31,9 @@ class LoaderWatch {
   void OnEvent(const Event& event);
   // Activities that are over by now. `everything`: those that are not, too.
   std::vector<LoaderActivity> TakeFinished(uint64_t boottime_ns, bool everything);
+
+  // Calls of the loader and libraries beyond what is followed, since this was asked last.
+  uint64_t TakeNotFollowed() { return std::exchange(not_followed_, 0); }
 
   // What the startup had mapped (as if all at its begin) and what was loaded since, in order, bounded:
   // names and places only.
@@ -56,7 +60,7 @@ class LoaderWatch {
   using Candidates = std::map<uint32_t, Candidate>;  // by thread
   void OnMapping(const Event& event, const MappingEvent& mapping);
   Candidates::iterator AddCandidate(const Event& event, const MappingEvent& mapping);
-  // A library that begins with `first`; nullptr: too many threads load at once.
+  // A library that begins with `first`; nullptr: too many threads load at once, or too much is loaded.
   Activity* AddLibrary(const Event& event, const Candidate& first);
   void OnFault(const Event& event, const FaultEvent& fault);
   void OnMark(const Event& event, const MarkEvent& mark);
@@ -71,6 +75,7 @@ class LoaderWatch {
   Candidates candidates_;
   std::vector<LoaderActivity> finished_;
   std::vector<MappedObject> loaded_;
+  uint64_t not_followed_ = 0;
 };
 
 }  // namespace startscope

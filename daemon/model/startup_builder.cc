@@ -69,15 +69,39 @@ void Degrade(Startup* startup, DegradationKind kind, std::string detail, uint64_
   startup->degradations.push_back({kind, std::move(detail), count});
 }
 
+std::string DescribeLoss(LossStage stage, uint64_t count) {
+  const auto of_machine = [count](const char* more) {
+    return absl::StrCat(count, " records of this machine were lost while this start ran", more);
+  };
+  switch (stage) {
+    case LossStage::kKernelRing:
+      return of_machine("; raise --ring-bytes");
+    case LossStage::kMappingRing:
+      return of_machine("; raise --mapping-ring-pages");
+    case LossStage::kDecode:
+      return of_machine(": they could not be decoded");
+    case LossStage::kKernelState:
+      return absl::StrCat("the kernel had no memory to follow ", count,
+                          " processes or threads while this start ran");
+    case LossStage::kEarly:
+      return "some of what the kernel mapped for this start had to give way before it was known that "
+             "it begins; raise --max-waiting-processes";
+    default:
+      return of_machine("");
+  }
+}
+
+// Something that a list of this start's records should have is missing from it.
+bool LacksRecords(const Evidence& evidence) {
+  return evidence.lost.contains(LossStage::kKernelRing) ||
+         evidence.lost.contains(LossStage::kDecode);
+}
+
 void AddDegradations(const Evidence& evidence, const StartupImages& images, const Cut& cut,
                      const LedgerResult& ledger, const BuildOptions& options,
                      const BoundaryFinder& finder, Startup* startup) {
   for (const auto& [stage, count] : evidence.lost) {
-    const char* knob = stage == LossStage::kMappingRing ? "--mapping-ring-pages" : "--ring-bytes";
-    Degrade(startup, DegradationKind::kRecordsLost,
-            absl::StrCat(count, " records of this machine were lost while this start ran; raise ",
-                         knob),
-            count);
+    Degrade(startup, DegradationKind::kRecordsLost, DescribeLoss(stage, count), count);
   }
   if (evidence.exec.begin_source == ExecBeginSource::kProcessExec) {
     Degrade(startup, DegradationKind::kLateBegin,
@@ -207,7 +231,7 @@ void AccountObjects(const Evidence& evidence, const StartupImages& images, const
   const std::vector<LoadedObject> loaded =
       ReadLinkMap(evidence, images, finder, end.boottime_ns);
   const bool exact = options.precision == Precision::kExact;
-  const bool lost = evidence.lost.contains(LossStage::kKernelRing);
+  const bool lost = LacksRecords(evidence);
   const bool searches = options.syscalls && !lost && evidence.not_kept.calls == 0;
   AccountLoading(evidence, end, finder, loaded, {.marks = exact, .searches = searches}, startup);
   const bool functions = options.level >= Level::kFunctions;
@@ -250,7 +274,7 @@ void NameWaits(const Evidence& evidence, const FileNames& names, Attribution* at
 
 TimeSources SourcesFor(const Evidence& evidence, const BuildOptions& options) {
   TimeSources sources;
-  const bool lost = evidence.lost.contains(LossStage::kKernelRing);
+  const bool lost = LacksRecords(evidence);
   sources.marks = options.precision == Precision::kExact;
   sources.faults_timed = options.level >= Level::kObjects;
   sources.waits = options.waits && !lost && evidence.not_kept.waits == 0;

@@ -34,17 +34,39 @@ void NameFunctions(const FileId& file, const absl::flat_hash_map<uint64_t, std::
 
 void StartupDelivery::Add(FinishedStartup startup, uint64_t now_ns) {
   WaitingStartup waiting;
-  waiting.deadline_ns = now_ns + patience_ns_;
+  waiting.deadline_ns = now_ns + limits_.patience_ns;
   const bool held = std::any_of(startups_.begin(), startups_.end(), [&](const auto& one) {
     return one.finished.startup_id == startup.startup_id;
   });
   waiting.finished = std::move(startup);
-  if (!TakeStep(&waiting, patience_ns_ == 0, held)) startups_.push_back(std::move(waiting));
+  if (TakeStep(&waiting, limits_.patience_ns == 0, held)) return;
+  if (startups_.size() >= limits_.waiting) HurryFirstStartup();
+  startups_.push_back(std::move(waiting));
 }
 
 void StartupDelivery::Add(FinishedActivity activity, uint64_t now_ns) {
-  activities_.push_back({std::move(activity), now_ns + patience_ns_});
+  activities_.push_back({std::move(activity), now_ns + limits_.patience_ns});
   ProceedActivities(now_ns, 0);
+  if (activities_.size() > limits_.waiting) HurryFirstActivity();
+}
+
+void StartupDelivery::HurryFirstStartup() {
+  if (startups_.empty()) return;
+  ++hurried_;
+  TakeStep(&startups_.front(), /*at_once=*/true, /*held=*/false);
+  startups_.pop_front();
+}
+
+void StartupDelivery::HurryFirstActivity() {
+  WaitingActivity& first = activities_.front();
+  // Its startup comes before it, and whatever that waits behind.
+  const auto waits = [&first](const WaitingStartup& one) {
+    return one.finished.startup_id == first.finished.activity.startup_id;
+  };
+  while (std::any_of(startups_.begin(), startups_.end(), waits)) HurryFirstStartup();
+  ++hurried_;
+  Tell(&first);
+  activities_.pop_front();
 }
 
 void StartupDelivery::OnFacts(const FileId& file, uint64_t now_ns) {
@@ -121,7 +143,15 @@ void StartupDelivery::RequestSymbols(WaitingStartup* waiting) {
   }
 }
 
+void StartupDelivery::Tell(WaitingActivity* waiting) {
+  FinishedActivity& finished = waiting->finished;
+  finished.complete(&finished.activity);
+  ++told_;
+  listener_->OnLoaderActivity(finished.watches, finished.activity);
+}
+
 void StartupDelivery::Tell(const WaitingStartup& waiting) {
+  ++told_;
   const FinishedStartup& finished = waiting.finished;
   if (finished.reached) {
     listener_->OnReached(finished.watches, *finished.reached, waiting.startup);
@@ -138,8 +168,11 @@ void StartupDelivery::Tell(const WaitingStartup& waiting) {
 void StartupDelivery::Proceed(uint64_t now_ns, WatchMask of_watches) {
   std::set<std::string> held;  // by startup
   for (auto it = startups_.begin(); it != startups_.end();) {
-    const bool at_once = it->deadline_ns <= now_ns || (it->finished.watches & of_watches) != 0;
+    const bool late = it->deadline_ns <= now_ns;
+    const bool at_once = late || (it->finished.watches & of_watches) != 0;
+    const bool lacks = !it->finished.facts_awaited.empty() || !it->symbols_awaited.empty();
     if (TakeStep(&*it, at_once, held.contains(it->finished.startup_id))) {
+      hurried_ += late && lacks;
       it = startups_.erase(it);
     } else {
       held.insert(it->finished.startup_id);
@@ -157,15 +190,16 @@ void StartupDelivery::ProceedActivities(uint64_t now_ns, WatchMask of_watches) {
   }
   for (auto it = activities_.begin(); it != activities_.end();) {
     FinishedActivity& finished = it->finished;
-    const bool ready = finished.facts_awaited.empty() || it->deadline_ns <= now_ns ||
-                       (finished.watches & of_watches) != 0;
+    const bool lacks = !finished.facts_awaited.empty();
+    const bool late = it->deadline_ns <= now_ns;
+    const bool ready = !lacks || late || (finished.watches & of_watches) != 0;
     if (!ready || held.contains(finished.activity.startup_id)) {
       held.insert(finished.activity.startup_id);
       ++it;
       continue;
     }
-    finished.complete(&finished.activity);
-    listener_->OnLoaderActivity(finished.watches, finished.activity);
+    hurried_ += late && lacks;
+    Tell(&*it);
     it = activities_.erase(it);
   }
 }

@@ -25,8 +25,13 @@ namespace startscope {
 // before the loader's later activities. Single-threaded; does not own listener and prober.
 class StartupDelivery {
  public:
-  StartupDelivery(uint64_t patience_ns, StartupListener* listener, ImageProber* prober)
-      : patience_ns_(patience_ns), listener_(listener), prober_(prober) {}
+  struct Limits {
+    uint64_t patience_ns = 0;
+    // Startups, and activities, that wait at once; beyond it the first is told as it is.
+    size_t waiting = 0;
+  };
+  StartupDelivery(const Limits& limits, StartupListener* listener, ImageProber* prober)
+      : limits_(limits), listener_(listener), prober_(prober) {}
 
   struct FinishedStartup {
     std::string startup_id;
@@ -52,6 +57,10 @@ class StartupDelivery {
   void OnSymbols(const SymbolsEvent& symbols, uint64_t now_ns);
   // Tells what is ready, and what has waited for long enough.
   void Advance(uint64_t now_ns) { Proceed(now_ns, 0); }
+  // Startups and activities that were told before all was learnt of their files, because the patience
+  // was over or too many waited; and those told in all.
+  [[nodiscard]] uint64_t hurried() const { return hurried_; }
+  [[nodiscard]] uint64_t told() const { return told_; }
   // What these watches alone asked for is told at once; of the rest they are told no more.
   void Release(WatchMask watches, uint64_t now_ns);
 
@@ -72,12 +81,17 @@ class StartupDelivery {
   bool TakeStep(WaitingStartup* waiting, bool at_once, bool held);
   void RequestSymbols(WaitingStartup* waiting);
   void Tell(const WaitingStartup& waiting);
+  void Tell(WaitingActivity* waiting);
+  void HurryFirstStartup();
+  void HurryFirstActivity();
 
-  const uint64_t patience_ns_;
+  const Limits limits_;
   StartupListener* const listener_;
   ImageProber* const prober_;
   std::list<WaitingStartup> startups_;
   std::list<WaitingActivity> activities_;
+  uint64_t hurried_ = 0;
+  uint64_t told_ = 0;
 };
 
 }  // namespace startscope

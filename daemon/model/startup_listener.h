@@ -83,7 +83,8 @@ struct SymbolRequest {
 class ImageProber {
  public:
   virtual ~ImageProber() = default;
-  virtual void RequestImage(const ProbeRequest& request) = 0;
+  // False: there are too many requests, and none of this one.
+  virtual bool RequestImage(const ProbeRequest& request) = 0;
   // Answered by one SymbolsEvent for the file, or never. False: there are too many requests.
   virtual bool RequestSymbols(const SymbolRequest& request) = 0;
   // The kernel need not follow this process any longer (deadline passed).

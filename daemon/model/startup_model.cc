@@ -21,6 +21,8 @@
 namespace startscope {
 namespace {
 
+// Processes that are remembered beside the one that a file was asked for on behalf of.
+constexpr size_t kOthersRemembered = 4;
 // Startups looked at for being stuck at one AdvanceTo(), which may have to read all that is kept of
 // each; the others wait for the next.
 constexpr size_t kStuckAtOnce = 8;
@@ -37,7 +39,8 @@ StartupModel::StartupModel(const ModelOptions& options, StartupListener* listene
     : options_(options),
       listener_(listener),
       prober_(prober),
-      delivery_(options.facts_patience_ns, listener, prober) {}
+      delivery_({options.facts_patience_ns, options.max_open_startups}, listener, prober),
+      waiting_({options.max_waiting_processes, options.max_waiting_records}) {}
 
 void StartupModel::OnEvent(Event&& event) {
   ++stats_.events;
@@ -131,16 +134,19 @@ void StartupModel::TakeTerms(Open* open) const {
 
 void StartupModel::OnExec(const Event& event, const ExecEvent& exec) {
   std::vector<Event> early;
+  bool early_complete = true;
   bool first_exec = true;
   if (Open* before = Find(event); before != nullptr) {
     // What was recorded since the new image's begin belongs to the new image.
     if (before->late) {
-      for (Event& recent : before->recent) {
+      early_complete = before->recent.cut_through_ns < exec.begin_boottime_ns;
+      for (Event& recent : before->recent.events) {
         if (recent.boottime_ns >= exec.begin_boottime_ns) early.push_back(std::move(recent));
       }
     } else {
       early = before->evidence.TakeSince(exec.begin_boottime_ns);
       kept_records_ -= std::min(kept_records_, early.size());
+      stats_.records_kept -= early.size();  // they come again
     }
     first_exec = false;
     End end;
@@ -171,7 +177,12 @@ void StartupModel::OnExec(const Event& event, const ExecEvent& exec) {
   for (const auto* losses : {&lost_before_, &lost_lately_}) {
     for (const auto& [stage, count] : *losses) evidence.lost[stage] += count;
   }
-  Adopt(event.pid, exec.begin_boottime_ns, &evidence);
+  early_complete &= Adopt(event.pid, exec.begin_boottime_ns, &evidence);
+  if (!early_complete) {
+    ++stats_.startups_cut_early;
+    ++evidence.lost[LossStage::kEarly];
+    listener_->OnLost(LossStage::kEarly, 1);
+  }
   const auto it = open_.emplace(event.pid, std::move(open)).first;
   for (Event& moved : early) OnEvent(std::move(moved));
   Open& opened = *it->second;
@@ -182,7 +193,7 @@ void StartupModel::OnExec(const Event& event, const ExecEvent& exec) {
 }
 
 void StartupModel::OnExit(const Event& event, const ExitEvent& exit) {
-  ForgetWaiting(event.pid);
+  waiting_.Forget(event.pid);
   End end;
   end.boottime_ns = event.boottime_ns;
   end.counters = exit.now;
@@ -222,13 +233,15 @@ void StartupModel::OnExit(const Event& event, const ExitEvent& exit) {
 void StartupModel::KeepRecord(Open* open, Event&& event) {
   const size_t before = open->evidence.size();
   const bool full = kept_records_ >= options_.max_records;
-  open->evidence.Add(std::move(event), options_.evidence, full);
-  kept_records_ += open->evidence.size() - before;
+  if (!open->evidence.Add(std::move(event), options_.evidence, full)) return;
+  const size_t added = open->evidence.size() - before;
+  kept_records_ += added;
+  ++(added != 0 ? stats_.records_kept : stats_.records_not_kept);
 }
 
 void StartupModel::OnFault(Event&& event) {
   Open* open = Find(event);
-  if (open == nullptr) return Keep(std::move(event));
+  if (open == nullptr) return waiting_.Keep(std::move(event));
   if (open->late) return OnLate(open, std::move(event));
   const uint32_t pid = event.pid;
   const bool is_fetch = std::get<FaultEvent>(event.payload).instruction_fetch;
@@ -238,7 +251,7 @@ void StartupModel::OnFault(Event&& event) {
 
 void StartupModel::OnMapping(Event&& event) {
   Open* open = Find(event);
-  if (open == nullptr) return Keep(std::move(event));
+  if (open == nullptr) return waiting_.Keep(std::move(event));
   const auto& mapping = std::get<MappingEvent>(event.payload);
   // Asked for last: this mapping may show what else the file is.
   std::optional<MappingEvent> library;
@@ -255,12 +268,12 @@ void StartupModel::OnMapping(Event&& event) {
 
 void StartupModel::OnLate(Open* open, Event&& event) {
   open->late->OnEvent(event);
-  KeepNewest(std::move(event), &open->recent);
+  open->recent.Add(std::move(event), options_.max_waiting_records);
 }
 
 void StartupModel::OnDetail(Event&& event) {
   if (Open* open = Find(event); open == nullptr) {
-    Keep(std::move(event));
+    waiting_.Keep(std::move(event));
   } else if (!open->late) {
     KeepRecord(open, std::move(event));
   }
@@ -413,14 +426,44 @@ void StartupModel::RequestImage(const Open& open, ProbeRequest request) {
     const bool seen_as_library = facts.kind == ImageKind::kLibrary && !request.is_library;
     if (!unmarked && !failed && !seen_as_library) return;
   }
-  if (requested_.size() >= options_.max_images) return;
-  const auto [asked, first] = requested_.try_emplace(request.file, request.is_library);
-  if (!first && (!asked->second || request.is_library)) return;
-  asked->second = request.is_library;
   request.pid = open.evidence.pid;
   request.start_boottime_ns = open.evidence.start_boottime_ns;
   request.parent_pid = open.evidence.exec.parent_pid;
-  prober_->RequestImage(request);
+  if (const auto asked = requested_.find(request.file);
+      asked != requested_.end() && (!asked->second.as_library || request.is_library)) {
+    asked->second.AddOther(std::move(request));
+    return;
+  }
+  ++stats_.files_requested;
+  if (requested_.size() < options_.max_images && prober_->RequestImage(request)) {
+    Asked& asked = requested_[request.file];
+    asked.pid = request.pid;
+    asked.as_library = request.is_library;
+    return;
+  }
+  ++stats_.files_not_requested;
+  listener_->OnLost(LossStage::kImages, 1);
+}
+
+void StartupModel::Asked::AddOther(ProbeRequest request) {
+  const auto same = [&request](const ProbeRequest& one) { return one.pid == request.pid; };
+  if (request.pid == pid || std::any_of(others.begin(), others.end(), same)) return;
+  if (others.size() >= kOthersRemembered) others.erase(others.begin());
+  others.push_back(std::move(request));
+}
+
+bool StartupModel::AskAnother(const FileId& file) {
+  const auto asked = requested_.find(file);
+  if (asked == requested_.end()) return false;
+  std::vector<ProbeRequest>& others = asked->second.others;
+  while (!others.empty()) {
+    const ProbeRequest request = std::move(others.back());
+    others.pop_back();
+    if (request.is_library != asked->second.as_library) continue;
+    asked->second.pid = request.pid;
+    return prober_->RequestImage(request);
+  }
+  return false;
 }
 
 bool StartupModel::MayBeLibrary(const Open& open, const MappingEvent& mapping) const {
@@ -449,16 +492,19 @@ void StartupModel::RequestLibrary(const Open& open, const MappingEvent& mapping)
 
 void StartupModel::OnImage(const ImageEvent& image) {
   const FileId file = image.facts->file;
+  // The process that it was asked for is gone, perhaps; another may still show the file.
+  if (image.image == 0 && !image.forgotten && !image.facts->error.empty() && AskAnother(file)) return;
   const auto asked = requested_.find(file);
   const bool as_library = image.facts->kind == ImageKind::kLibrary && image.facts->error.empty();
   // It may have been asked for as more than a library since.
-  const bool answered = asked == requested_.end() || asked->second || !as_library;
+  const bool answered = asked == requested_.end() || asked->second.as_library || !as_library;
   if (asked != requested_.end() && answered) requested_.erase(asked);
   if (image.forgotten) {
     images_.erase(file);
   } else {
     if (images_.size() >= options_.max_images && !images_.contains(file)) {
       images_.erase(images_.begin());
+      ++stats_.images_evicted;
     }
     images_[file] = {image.image, image.facts, image.attached_marks, image.attached_boottime_ns,
                      image.attach_error};
@@ -487,43 +533,13 @@ void StartupModel::OnLost(const LostEvent& lost) {
   listener_->OnLost(lost.stage, lost.count);
 }
 
-void StartupModel::Keep(Event&& event) {
-  const auto [at, first] = waiting_.try_emplace(event.pid);
-  Waiting& waiting = at->second;
-  if (first) {
-    waiting.place = waiting_order_.insert(waiting_order_.end(), event.pid);
-  } else {
-    waiting_order_.splice(waiting_order_.end(), waiting_order_, waiting.place);
-  }
-  KeepNewest(std::move(event), &waiting.events);
-  if (waiting_.size() > options_.max_waiting_processes) ForgetWaiting(waiting_order_.front());
-}
-
-void StartupModel::ForgetWaiting(uint32_t pid) {
-  const auto found = waiting_.find(pid);
-  if (found == waiting_.end()) return;
-  waiting_order_.erase(found->second.place);
-  waiting_.erase(found);
-}
-
-void StartupModel::KeepNewest(Event&& event, std::vector<Event>* events) const {
-  if (events->size() >= options_.max_waiting_records) {
-    const auto half = static_cast<std::ptrdiff_t>(options_.max_waiting_records / 2);
-    events->erase(events->begin(), events->begin() + half);
-  }
-  events->push_back(std::move(event));
-}
-
-void StartupModel::Adopt(uint32_t pid, uint64_t since_ns, Evidence* evidence) {
+bool StartupModel::Adopt(uint32_t pid, uint64_t since_ns, Evidence* evidence) {
   const size_t before = evidence->size();
-  const auto found = waiting_.find(pid);
-  if (found == waiting_.end()) return;
-  for (Event& event : found->second.events) {
-    if (event.boottime_ns < since_ns) continue;
-    evidence->Add(std::move(event), options_.evidence, false);
-  }
+  WaitingRecords::Taken taken = waiting_.Take(pid, since_ns);
+  for (Event& event : taken.events) evidence->Add(std::move(event), options_.evidence, false);
   kept_records_ += evidence->size() - before;
-  ForgetWaiting(pid);
+  stats_.records_kept += evidence->size() - before;
+  return taken.complete;
 }
 
 StartupImages StartupModel::ImagesOf(const Open& open) const {
@@ -564,6 +580,7 @@ void StartupModel::Conclude(OpenMap::iterator it, const End& end) {
       const uint64_t began = open->evidence.exec.begin_boottime_ns + activity.offset_ns;
       if (began < end.boottime_ns) TellActivity(*open, std::move(activity));
     }
+    CountNotFollowed(open.get());
     return;
   }
   const WatchMask watches = open->watches;
@@ -616,6 +633,13 @@ void StartupModel::TellActivity(const Open& open, LoaderActivity activity) {
     ChainActivity(executable, loader, loaded, told);
   };
   delivery_.Add(std::move(finished), now_ns_);
+}
+
+void StartupModel::CountNotFollowed(Open* open) {
+  const uint64_t count = open->late->TakeNotFollowed();
+  if (count == 0) return;
+  stats_.loads_not_followed += count;
+  listener_->OnLost(LossStage::kLoader, count);
 }
 
 void StartupModel::ChainActivity(const FileId& executable, const FileId& loader,
@@ -694,6 +718,7 @@ void StartupModel::AdvanceTo(uint64_t boottime_ns) {
       for (LoaderActivity& activity : open->late->TakeFinished(now_ns_, false)) {
         TellActivity(*open, std::move(activity));
       }
+      CountNotFollowed(open.get());
     }
     if (open->deadline_ns != 0 && open->deadline_ns <= now_ns_) late.push_back(pid);
   }

@@ -24,6 +24,7 @@
 #include "daemon/model/startup_builder.h"
 #include "daemon/model/startup_delivery.h"
 #include "daemon/model/startup_listener.h"
+#include "daemon/model/waiting_records.h"
 #include "daemon/model/watch_terms.h"
 
 namespace startscope {
@@ -70,10 +71,19 @@ class StartupModel {
   struct Stats {
     uint64_t startups_seen = 0;
     uint64_t startups_refused = 0;  // beyond max_open_startups
+    uint64_t startups_cut_early = 0;  // some of what the kernel mapped for them may be missing
+    uint64_t records_kept = 0;        // of startups, and those beyond what is kept
+    uint64_t records_not_kept = 0;
+    uint64_t loads_not_followed = 0;  // of loaders, after startups
+    uint64_t files_requested = 0;
+    uint64_t files_not_requested = 0;  // too many are waited for
+    uint64_t images_evicted = 0;       // facts of files
     uint64_t events = 0;
   };
   [[nodiscard]] const Stats& stats() const { return stats_; }
   [[nodiscard]] size_t open_startups() const { return open_.size(); }
+  [[nodiscard]] const WaitingRecords& waiting() const { return waiting_; }
+  [[nodiscard]] const StartupDelivery& delivery() const { return delivery_; }
 
  private:
   struct Open {
@@ -97,7 +107,7 @@ class StartupModel {
     bool reached_main = false;
     // Set once the startup is over and only its loader is watched.
     std::unique_ptr<LoaderWatch> late;
-    std::vector<Event> recent;  // then: they belong to the next image, if one is being executed
+    RecentRecords recent;  // then: they belong to the next image, if one is being executed
     bool executable_requested = false;
     bool loader_requested = false;
     FileId loader;
@@ -120,18 +130,15 @@ class StartupModel {
   void OnLate(Open* open, Event&& event);
 
   Open* Find(const Event& event);
-  // Records of a process that is not followed (yet).
-  void Keep(Event&& event);
-  // Only what the kernel does inside one exec can matter later, so the newest are enough.
-  void KeepNewest(Event&& event, std::vector<Event>* events) const;
-  void ForgetWaiting(uint32_t pid);
-  // Moves what is kept of `pid` since `since_ns` into `evidence`.
-  void Adopt(uint32_t pid, uint64_t since_ns, Evidence* evidence);
+  // Moves what is kept of `pid` since `since_ns` into `evidence`. False: some of it had to give way.
+  bool Adopt(uint32_t pid, uint64_t since_ns, Evidence* evidence);
   void TakeTerms(Open* open) const;
   void RequestImages(Open* open);
   // Where a loader was executed, looks for the program that it was given.
   void FollowInvokedLoader(Open* open);
   void RequestImage(const Open& open, ProbeRequest request);
+  // Asks on behalf of another process that has the file; false: there is none.
+  bool AskAnother(const FileId& file);
   // Ends a startup at main when nothing but inference can show it and the evidence is there.
   void TryInferMain(OpenMap::iterator it);
   void ReachMain(OpenMap::iterator it, const End& end);
@@ -150,6 +157,7 @@ class StartupModel {
   // Goes on watching the loader of a process whose startup is over.
   void WatchLoader(const Open& over, const End& end);
   void TellActivity(const Open& open, LoaderActivity activity);
+  void CountNotFollowed(Open* open);
   // What files say of the objects of an activity: who they are, who needs them.
   // `loaded`: all that its process has loaded.
   void ChainActivity(const FileId& executable, const FileId& loader,
@@ -166,13 +174,16 @@ class StartupModel {
   OpenMap open_;
   ImageMap images_;
   size_t kept_records_ = 0;
-  absl::flat_hash_map<FileId, bool> requested_;  // asked for, not answered; true: as a library
-  struct Waiting {
-    std::vector<Event> events;
-    std::list<uint32_t>::iterator place;  // in waiting_order_
+  struct Asked {
+    uint32_t pid = 0;  // on behalf of
+    bool as_library = false;
+    // Of other processes that have it mapped, the latest last: the one above may be gone before its
+    // file is opened.
+    std::vector<ProbeRequest> others;
+    void AddOther(ProbeRequest request);
   };
-  absl::flat_hash_map<uint32_t, Waiting> waiting_;
-  std::list<uint32_t> waiting_order_;  // pids; the one that gave nothing for longest first
+  absl::flat_hash_map<FileId, Asked> requested_;  // asked for, not answered
+  WaitingRecords waiting_;
   // Lost since the last AdvanceTo(), and before that since the one before: what begins now was
   // perhaps under way then, its records being among those that were not lost.
   std::map<LossStage, uint64_t> lost_lately_;

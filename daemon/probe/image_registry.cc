@@ -79,9 +79,25 @@ ImageRegistry::~ImageRegistry() {
   resolver_.join();
 }
 
-bool ImageRegistry::Request(const ProbeRequest& request) { return requests_.TryPush(request); }
+bool ImageRegistry::Request(const ProbeRequest& request) {
+  ++asked_;
+  return requests_.TryPush(request);
+}
 
-bool ImageRegistry::Request(const SymbolRequest& request) { return requests_.TryPush(request); }
+bool ImageRegistry::Request(const SymbolRequest& request) {
+  ++asked_;
+  return requests_.TryPush(request);
+}
+
+ImageRegistry::Counts ImageRegistry::counts() const {
+  absl::MutexLock lock(&mutex_);
+  return {.requests = asked_,
+          .refused = requests_.dropped(),
+          .looked_up = looked_up_,
+          .not_opened = not_opened_,
+          .admitted = next_number_ - 1,
+          .evicted = evicted_};
+}
 
 FileToInspect ImageRegistry::ToInspect(const OpenedFile& file, const Origin& origin) {
   FileToInspect wanted = {file.fd.get(), origin.path, file.stamp, file.owner, file.mode, {}};
@@ -133,6 +149,7 @@ std::shared_ptr<const UniqueFd> ImageRegistry::RootOf(uint32_t pid, uint32_t par
 }
 
 void ImageRegistry::Resolve(const ProbeRequest& request) {
+  ++looked_up_;
   {
     // Known since it was asked for: as the loader of an executable, for example.
     absl::MutexLock lock(&mutex_);
@@ -224,6 +241,7 @@ bool ImageRegistry::ShouldAttach(const Image& image) const {
 }
 
 void ImageRegistry::PublishFailure(const ProbeRequest& request, const absl::Status& status) {
+  ++not_opened_;
   auto facts = std::make_shared<ImageFacts>();
   facts->file = request.file;
   facts->path = request.path;
@@ -393,6 +411,7 @@ void ImageRegistry::Evict() {
     publish_(forgotten);
     images_.erase(oldest);
     recency_.pop_back();
+    ++evicted_;
   }
 }
 

@@ -4,6 +4,7 @@
 #ifndef STARTSCOPE_DAEMON_PROBE_IMAGE_REGISTRY_H_
 #define STARTSCOPE_DAEMON_PROBE_IMAGE_REGISTRY_H_
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <list>
@@ -91,6 +92,16 @@ class ImageRegistry {
   };
   [[nodiscard]] std::vector<KnownImage> Known() const;
 
+  struct Counts {
+    uint64_t requests = 0;  // of files and of functions
+    uint64_t refused = 0;   // too many waited
+    uint64_t looked_up = 0;  // files, on behalf of a process
+    uint64_t not_opened = 0;
+    uint64_t admitted = 0;
+    uint64_t evicted = 0;  // gave way to others
+  };
+  [[nodiscard]] Counts counts() const;
+
  private:
   struct Image {
     uint32_t number = 0;
@@ -150,6 +161,10 @@ class ImageRegistry {
   absl::flat_hash_map<FileId, std::unique_ptr<Image>> images_ ABSL_GUARDED_BY(mutex_);
   std::list<FileId> recency_ ABSL_GUARDED_BY(mutex_);  // the most recent first
   uint32_t next_number_ ABSL_GUARDED_BY(mutex_) = 1;
+  uint64_t evicted_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::atomic<uint64_t> asked_{0};
+  std::atomic<uint64_t> looked_up_{0};
+  std::atomic<uint64_t> not_opened_{0};
   WantedMarks wanted_ ABSL_GUARDED_BY(mutex_);
 
   // Roots of processes met a moment ago: what is asked for next is below the same one, and the

@@ -262,6 +262,11 @@ uint64_t Hub::evicted() const {
   return evicted_;
 }
 
+uint64_t Hub::entries_evicted() const {
+  absl::MutexLock lock(&mutex_);
+  return entries_evicted_;
+}
+
 uint64_t Hub::last_serial() const {
   absl::MutexLock lock(&mutex_);
   return next_serial_ - 1;
@@ -367,6 +372,7 @@ void Hub::Keep(Kept kept) {
     without->timeline->entries = {};
     it->startup = std::move(without);
     kept_entries_ -= count;
+    entries_evicted_ += count;
   }
 }
 

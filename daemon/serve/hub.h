@@ -171,6 +171,8 @@ class Hub : public StartupListener {
   [[nodiscard]] uint64_t skipped() const;
   // Startups that left the ring for newer ones.
   [[nodiscard]] uint64_t evicted() const;
+  // Timeline entries that kept startups had to give up.
+  [[nodiscard]] uint64_t entries_evicted() const;
   // Of the startup finished last; 0: none was.
   [[nodiscard]] uint64_t last_serial() const;
 
@@ -230,6 +232,7 @@ class Hub : public StartupListener {
   // Those that reached main and go on, with the serial of that: as many as the model has open.
   absl::flat_hash_map<std::string, uint64_t> reached_ ABSL_GUARDED_BY(mutex_);
   uint64_t evicted_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t entries_evicted_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t dropped_by_gone_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t skipped_by_gone_ ABSL_GUARDED_BY(mutex_) = 0;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;

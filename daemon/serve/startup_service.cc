@@ -67,6 +67,22 @@ absl::Status CheckReplay(const v1::WatchStartupsRequest& request) {
   return absl::OkStatus();
 }
 
+// Those of the edge itself.
+void AddLosses(const Hub& hub, DaemonStatus* status) {
+  status->losses.push_back({LossStage::kSubscriber, 0, hub.dropped(), "--queue-startups",
+                            "startups dropped at slow watches' queues", false,
+                            "their streams say how many; `list` may still have them"});
+  status->losses.push_back({LossStage::kSubscriber, 0, hub.skipped(), "--queue-startups",
+                            "progress, stuck and throttling messages skipped there", false,
+                            "nothing is missing from the startups themselves"});
+  status->losses.push_back({LossStage::kKept, hub.last_serial(), hub.evicted(), "--keep",
+                            "finished startups that left the ring", true,
+                            "`list`, `show` and resumed watches do not have them"});
+  status->losses.push_back({LossStage::kKept, 0, hub.entries_evicted(), "",
+                            "timeline entries of kept startups, beyond 262144 of all", true,
+                            "`show` of these startups has timeline_omitted; streams had them"});
+}
+
 void FillPrivileges(const PrivilegeReport& from, v1::PrivilegeStatus* to) {
   to->set_uid(from.uid);
   to->set_gid(from.gid);
@@ -511,12 +527,7 @@ grpc::Status StartupServiceImpl::GetStatus(grpc::ServerContext* context,
   const absl::StatusOr<PeerIdentity> peer = PeerOf(*context);
   if (!peer.ok()) return ToGrpc(peer.status());
   DaemonStatus status = controller_->Status();
-  status.losses.push_back({LossStage::kSubscriber, 0, hub_->dropped(), "--queue-startups",
-                           "startups dropped at slow watches' queues"});
-  status.losses.push_back({LossStage::kSubscriber, 0, hub_->skipped(), "--queue-startups",
-                           "progress, stuck and throttling messages skipped there"});
-  status.losses.push_back({LossStage::kKept, hub_->last_serial(), hub_->evicted(), "--keep",
-                           "finished startups that left the ring", /*eviction=*/true});
+  AddLosses(*hub_, &status);
   // Which files others run is not everybody's business.
   if (!peer->privileged) {
     status.images.clear();

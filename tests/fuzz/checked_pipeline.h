@@ -26,7 +26,7 @@ class CheckingListener : public StartupListener, public ImageProber {
   }
   void OnLost(LossStage, uint64_t) override {}
   void OnLoaderActivity(WatchMask, const LoaderActivity&) override {}
-  void RequestImage(const ProbeRequest&) override {}
+  bool RequestImage(const ProbeRequest&) override { return true; }
   bool RequestSymbols(const SymbolRequest&) override { return true; }
   void StopTracking(uint32_t, uint64_t) override {}
 

@@ -252,7 +252,7 @@ TEST_F(RecordsTest, LossesByStage) {
     uint32_t zero;
     uint64_t count;
   } lost{};
-  for (uint32_t stage = 1; stage <= 5; ++stage) {
+  for (uint32_t stage = 1; stage <= static_cast<uint32_t>(LossStage::kLoader); ++stage) {
     lost.stage = stage;
     lost.count = 7;
     const Bytes bytes = BytesOf(lost);
@@ -261,7 +261,7 @@ TEST_F(RecordsTest, LossesByStage) {
     EXPECT_EQ(std::get<LostEvent>(event->payload).stage, static_cast<LossStage>(stage));
     EXPECT_EQ(std::get<LostEvent>(event->payload).count, 7u);
   }
-  for (const uint32_t stage : {0u, 6u, UINT32_MAX}) {
+  for (const uint32_t stage : {0u, static_cast<uint32_t>(LossStage::kLoader) + 1, UINT32_MAX}) {
     lost.stage = stage;
     EXPECT_FALSE(decoder_.Decode({RecordOrigin::kLost, BytesOf(lost)}));
   }

@@ -146,6 +146,88 @@ TEST_F(FinishingTest, WaitsNoLongerThanItsPatience) {
   EXPECT_THAT(seen_.finished, SizeIs(1));
 }
 
+TEST_F(FinishingTest, WhatIsToldWithoutItsFactsIsCounted) {
+  Watch(Level::kObjects);
+  Start(&script_);
+  MapLibrary(&script_);
+  script_.Exit(600);
+  EXPECT_EQ(model_.delivery().hurried(), 0u);
+  PassTime(600 + kPatience);
+  EXPECT_EQ(model_.delivery().hurried(), 1u);
+  EXPECT_EQ(model_.delivery().told(), 1u);
+}
+
+TEST_F(FinishingTest, WhenTooManyWaitTheFirstIsToldAsItIs) {
+  ModelOptions options = Options();
+  options.max_open_startups = 2;
+  StartupModel model(options, &seen_, &seen_);
+  model.SetWatch(0, {.level = Level::kObjects, .until_exit = true});
+  for (uint32_t pid = 1; pid <= 3; ++pid) {
+    Script script(&model, pid);
+    Start(&script);
+    MapLibrary(&script);
+    script.Exit(600);
+  }
+  ASSERT_THAT(seen_.finished, SizeIs(1));
+  EXPECT_EQ(Last().process.pid, 1u);
+  EXPECT_EQ(model.delivery().hurried(), 1u);
+}
+
+TEST_F(FinishingTest, AFileThatTheProcessTookWithItIsAskedForOnBehalfOfAnother) {
+  Watch(Level::kObjects);
+  Start(&script_);
+  MapLibrary(&script_);
+  Script other(&model_, 43);
+  Start(&other);
+  MapLibrary(&other);
+  MapLibrary(&other);  // no reason to ask it twice
+  script_.Exit(600);
+  seen_.requests.clear();
+  AnswerLibrary("the process was gone before its file was opened");
+  EXPECT_THAT(seen_.finished, IsEmpty());
+  ASSERT_THAT(seen_.requests, SizeIs(1));
+  EXPECT_EQ(seen_.requests[0].pid, 43u);
+  EXPECT_EQ(seen_.requests[0].file, kLibc);
+  AnswerLibrary();
+  ASSERT_THAT(seen_.finished, SizeIs(1));
+  for (const MappedObject& object : Last().objects) {
+    EXPECT_EQ(object.soname, object.file == kLibc ? "libc.so.6" : "");
+  }
+  EXPECT_THAT(seen_.requests, SizeIs(1));
+}
+
+TEST_F(FinishingTest, WhenNobodyElseHasTheFileTheFailureIsTheAnswer) {
+  Watch(Level::kObjects);
+  Start(&script_);
+  MapLibrary(&script_);
+  Script other(&model_, 43);
+  Start(&other);
+  MapLibrary(&other);
+  script_.Exit(600);
+  seen_.requests.clear();
+  AnswerLibrary("gone");
+  AnswerLibrary("gone");
+  EXPECT_THAT(seen_.finished, SizeIs(1));
+  EXPECT_THAT(seen_.requests, SizeIs(1));
+}
+
+TEST_F(FinishingTest, AFileThatCouldNotBeAskedForIsCountedAndAskedForAgain) {
+  Watch(Level::kObjects);
+  Start(&script_);
+  seen_.takes_requests = false;
+  MapLibrary(&script_);
+  script_.Exit(600);
+  EXPECT_THAT(seen_.finished, SizeIs(1));  // there is nothing to wait for
+  EXPECT_THAT(seen_.lost, ElementsAre(std::pair(LossStage::kImages, uint64_t{1})));
+  EXPECT_EQ(model_.stats().files_not_requested, 1u);
+  seen_.takes_requests = true;
+  seen_.requests.clear();
+  Script other(&model_, 43);
+  Start(&other);
+  MapLibrary(&other);
+  EXPECT_THAT(seen_.requests, SizeIs(1));
+}
+
 TEST_F(FinishingTest, ATotalNeedsNoFacts) {
   Watch(Level::kPhases);
   Start(&script_);

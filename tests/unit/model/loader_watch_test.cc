@@ -355,5 +355,24 @@ TEST_F(LoaderWatchTest, ThreadsThatLoadAtOnceAreBounded) {
   EXPECT_THAT(Everything(), SizeIs(1));
 }
 
+TEST_F(LoaderWatchTest, WhatIsBeyondItsBoundsIsCounted) {
+  constexpr uint32_t kThreads = 256;
+  for (uint32_t i = 0; i < kThreads + 3; ++i) Dlopen(1000 + i, "libx.so", kCode + 0x123, 100 + i);
+  EXPECT_EQ(Watch().TakeNotFollowed(), 3u);
+  EXPECT_EQ(Watch().TakeNotFollowed(), 0u);
+}
+
+TEST_F(LoaderWatchTest, AnEndlessRowOfFilesIsCutAndCounted) {
+  constexpr uint64_t kFiles = 1024;
+  Dlopen(1000, "libx.so");
+  for (uint64_t i = 0; i < kFiles + 5; ++i) {
+    Send(2000 + i, FileMapping({8, 1, 1000 + i}, kPlace + i * 16 * kPage, 4, kReadExec, 0, "/lib/x"));
+  }
+  EXPECT_EQ(Watch().TakeNotFollowed(), 5u);
+  const std::vector<LoaderActivity> told = Watch().TakeFinished(kEnd + 3000 + kFiles, true);
+  ASSERT_THAT(told, SizeIs(1));
+  EXPECT_THAT(told[0].objects, SizeIs(kFiles));
+}
+
 }  // namespace
 }  // namespace startscope

@@ -39,7 +39,10 @@ class Recorder : public StartupListener, public ImageProber {
   }
   void OnStuck(WatchMask mask, const StuckStartup& one) override { stuck.emplace_back(mask, one); }
   void OnLost(LossStage stage, uint64_t count) override { lost.emplace_back(stage, count); }
-  void RequestImage(const ProbeRequest& request) override { requests.push_back(request); }
+  bool RequestImage(const ProbeRequest& request) override {
+    requests.push_back(request);
+    return takes_requests;
+  }
   bool RequestSymbols(const SymbolRequest& request) override {
     symbol_requests.push_back(request);
     return answers_symbols;
@@ -57,6 +60,7 @@ class Recorder : public StartupListener, public ImageProber {
   std::vector<ProbeRequest> requests;
   std::vector<SymbolRequest> symbol_requests;
   bool answers_symbols = false;
+  bool takes_requests = true;
   std::vector<LoaderActivity> activities;
   std::vector<uint32_t> stopped;
   std::vector<std::pair<WatchMask, StuckStartup>> stuck;

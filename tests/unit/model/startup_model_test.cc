@@ -370,6 +370,29 @@ TEST_F(StartupModelTest, StartupsBeyondTheBoundAreCounted) {
   EXPECT_THAT(seen_.lost, ElementsAre(Pair(LossStage::kModel, 1u)));
 }
 
+TEST_F(StartupModelTest, AStartWhoseFirstMappingsGaveWayIsMarkedAndCounted) {
+  ModelOptions options = Impatient();
+  options.max_waiting_records = 2;
+  StartupModel model(options, &seen_, &seen_);
+  model.SetWatch(0, {.level = Level::kObjects, .until_exit = true});
+  Script(&model).MapImages(50, true).Exec(100, 0, true).Exit(200);
+  EXPECT_THAT(seen_.lost, ElementsAre(Pair(LossStage::kEarly, 1u)));
+  EXPECT_EQ(model.stats().startups_cut_early, 1u);
+  EXPECT_THAT(Degradations(Last()), ::testing::Contains(DegradationKind::kRecordsLost));
+}
+
+TEST_F(StartupModelTest, WhatItMappedBeforeMayGiveWay) {
+  ModelOptions options = Impatient();
+  options.max_waiting_records = 8;
+  StartupModel model(options, &seen_, &seen_);
+  model.SetWatch(0, {.level = Level::kObjects, .until_exit = true});
+  Script script(&model);
+  for (uint64_t at = 1; at < 40; ++at) script.Map(at, kLibc, kLibcBase, 0x1000, PROT_READ, "/x");
+  script.MapImages(50, true).Exec(100, 45, true).Exit(200);
+  EXPECT_EQ(model.stats().startups_cut_early, 0u);
+  EXPECT_GT(model.waiting().gave_way(), 0u);
+}
+
 TEST_F(StartupModelTest, FaultsBeyondTheBoundAreCountedNotAttributed) {
   ModelOptions options = Impatient();
   options.evidence.faults = 10;
@@ -383,6 +406,8 @@ TEST_F(StartupModelTest, FaultsBeyondTheBoundAreCountedNotAttributed) {
   EXPECT_EQ(Last().faults.kernel_minor, 100u);
   EXPECT_EQ(Last().unattributed->minor, 90u);
   EXPECT_THAT(Degradations(Last()), ::testing::Contains(DegradationKind::kLimitReached));
+  EXPECT_EQ(model.stats().records_not_kept, 90u);
+  EXPECT_EQ(model.stats().records_kept, 12u);  // and two mappings
 }
 
 TEST_F(StartupModelTest, ClearingTheLastWatchEndsItsStarts) {

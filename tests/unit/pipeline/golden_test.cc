@@ -35,7 +35,7 @@ class Collector : public StartupListener, public ImageProber {
   }
   void OnStuck(WatchMask, const StuckStartup&) override {}
   void OnLost(LossStage, uint64_t count) override { lost += count; }
-  void RequestImage(const ProbeRequest&) override {}
+  bool RequestImage(const ProbeRequest&) override { return true; }
   void OnLoaderActivity(WatchMask, const LoaderActivity&) override {}
   bool RequestSymbols(const SymbolRequest&) override { return true; }
   void StopTracking(uint32_t, uint64_t) override {}
