@@ -11,8 +11,8 @@ namespace {
 
 using Check = std::vector<Finding> (*)(const Examined&);
 
-constexpr Check kChecks[] = {CheckSocket, CheckDaemon,    CheckKernel, CheckProbes,
-                             CheckImages, CheckInspector, CheckLosses};
+constexpr Check kChecks[] = {CheckSocket, CheckDaemon,    CheckPrivileges, CheckKernel, CheckProbes,
+                             CheckImages, CheckInspector, CheckWatches,    CheckLosses};
 
 }  // namespace
 

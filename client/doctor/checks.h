@@ -14,10 +14,12 @@ namespace startscope {
 // need it find nothing.
 [[nodiscard]] std::vector<Finding> CheckSocket(const Examined& examined);
 [[nodiscard]] std::vector<Finding> CheckDaemon(const Examined& examined);
+[[nodiscard]] std::vector<Finding> CheckPrivileges(const Examined& examined);
 [[nodiscard]] std::vector<Finding> CheckKernel(const Examined& examined);
 [[nodiscard]] std::vector<Finding> CheckProbes(const Examined& examined);
 [[nodiscard]] std::vector<Finding> CheckImages(const Examined& examined);
 [[nodiscard]] std::vector<Finding> CheckInspector(const Examined& examined);
+[[nodiscard]] std::vector<Finding> CheckWatches(const Examined& examined);
 [[nodiscard]] std::vector<Finding> CheckLosses(const Examined& examined);
 
 // All of them, in that order.

@@ -7,6 +7,8 @@
 #include <optional>
 #include <utility>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "client/render/display_width.h"
@@ -52,22 +54,41 @@ std::string Probes(const GetStatusResponse& status, const TerminalStyle& termina
 std::string Explanation(const startscope::v1::LossCounter& loss, const TerminalStyle& terminal) {
   std::vector<std::string> parts;
   if (!loss.name().empty()) parts.push_back(SanitizeText(loss.name(), terminal.utf8));
-  if (!loss.knob().empty()) {
-    parts.push_back("raise with " + SanitizeText(loss.knob(), terminal.utf8));
+  parts.push_back(loss.knob().empty() ? "no option changes it"
+                                      : "raise with " + SanitizeText(loss.knob(), terminal.utf8));
+  if (loss.lost() > 0 && !loss.consequence().empty()) {
+    parts.push_back(SanitizeText(loss.consequence(), terminal.utf8));
   }
   return absl::StrJoin(parts, "; ");
 }
 
-std::string Privileges(const startscope::v1::PrivilegeStatus& privileges,
-                       const TerminalStyle& terminal) {
-  const auto safe = [&](const std::string& text) { return SanitizeText(text, terminal.utf8); };
-  std::vector<std::string> names;
-  for (const std::string& name : privileges.capabilities()) names.push_back(safe(name));
-  return RenderItems("runs as",
-                     {absl::StrCat("user ", privileges.uid()),
-                      names.empty() ? "no capabilities" : absl::StrJoin(names, ", "),
-                      absl::StrCat("seccomp ", safe(privileges.seccomp()))},
-                     terminal);
+std::string Privileges(const GetStatusResponse& status, const TerminalStyle& terminal) {
+  const auto& privileges = status.privileges();
+  Table table({{"privilege"}, {""}}, kIndent);
+  for (const std::string& reason : privileges.reasons()) {
+    // "CAP_X: why", "CAP_X is missing: why", or what else there is to say.
+    const bool of_one = absl::StartsWith(reason, "CAP_");
+    const size_t end = of_one ? std::min(reason.find_first_of(": "), reason.size()) : 0;
+    const bool held = of_one && absl::StartsWith(reason.substr(end), ": ");
+    const std::string rest = reason.substr(held ? end + 2 : end);
+    table.AddRow({SanitizeText(reason.substr(0, end), terminal.utf8),
+                  Cell(SanitizeText(std::string(absl::StripAsciiWhitespace(rest)), terminal.utf8),
+                       held ? TextStyle::kPlain : TextStyle::kWarning)});
+  }
+  return table.empty() ? "" : table.Render(terminal);
+}
+
+std::string RunsAs(const startscope::v1::PrivilegeStatus& privileges,
+                   const TerminalStyle& terminal) {
+  return RenderItems(
+      "runs as",
+      {absl::StrCat("user ", privileges.uid()), absl::StrCat("group ", privileges.gid()),
+       privileges.capabilities().empty()
+           ? "no capabilities"
+           : absl::StrCat("capabilities: ", privileges.capabilities_size()),
+       privileges.no_new_privileges() ? "no new privileges" : "may gain privileges",
+       absl::StrCat("seccomp ", SanitizeText(privileges.seccomp(), terminal.utf8))},
+      terminal);
 }
 
 std::string Losses(const GetStatusResponse& status, const TerminalStyle& terminal) {
@@ -160,22 +181,19 @@ std::string RenderStatus(const GetStatusResponse& status, const TerminalStyle& t
                       terminal);
   text += RenderItems("since its start",
                       {FormatCount(status.startups_seen(), "startup"),
-                       FormatCount(status.records_received(), "kernel record")},
+                       FormatCount(status.records_received(), "kernel record"),
+                       absl::StrCat("watches cut: ", status.watches_cut())},
                       terminal);
-  if (status.watches_cut() > 0) {
-    text += RenderItems(
-        "cut", {absl::StrCat(FormatCount(status.watches_cut(), "stream"), " whose client took nothing")},
-        terminal);
-  }
-  if (status.has_privileges()) text += Privileges(status.privileges(), terminal);
+  if (status.has_privileges()) text += RunsAs(status.privileges(), terminal);
   if (status.has_calibration()) {
     text += RenderItems("cost", CostItems(status.calibration(), terminal), terminal);
   } else {
     text += RenderItems("cost", {absl::StrCat(terminal.glyphs.unmeasured, " (not calibrated)")},
                         terminal);
   }
-  for (const std::string& section : {KernelFeatures(status, terminal), Probes(status, terminal),
-                                     Losses(status, terminal), Images(status, terminal)}) {
+  for (const std::string& section :
+       {Privileges(status, terminal), KernelFeatures(status, terminal), Probes(status, terminal),
+        Losses(status, terminal), Images(status, terminal)}) {
     if (!section.empty()) absl::StrAppend(&text, "\n", section);
   }
   if (const std::string reason = UnhealthyReason(status); !reason.empty()) {

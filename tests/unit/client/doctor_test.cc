@@ -105,6 +105,62 @@ TEST(Doctor, ALoaderWithSymbolsIsFineAndOneWithoutIsNot) {
   EXPECT_THAT(Text(CheckImages(examined)), Not(HasSubstr("libc6-dbg")));
 }
 
+TEST(Doctor, SaysWhatEachCapabilityIsFor) {
+  const std::string text = Text(CheckPrivileges(WithStatus()));
+  EXPECT_THAT(text, HasSubstr("runs as user 995, group 994"));
+  EXPECT_THAT(text, HasSubstr("fine: privilege CAP_BPF: loads BPF programs and attaches them"));
+  EXPECT_THAT(text, HasSubstr("warning: privilege CAP_SYS_PTRACE: is missing"));
+  EXPECT_THAT(text, HasSubstr("note: privileges: the bounding set is the starter's"));
+  EXPECT_THAT(text, HasSubstr("meet: errno"));
+}
+
+TEST(Doctor, ACapabilityWithoutAReasonIsNotPassedOver) {
+  Examined examined = WithStatus();
+  examined.status->mutable_privileges()->add_capabilities("CAP_SYS_BOOT");
+  EXPECT_THAT(Text(CheckPrivileges(examined)), HasSubstr("note: privilege CAP_SYS_BOOT"));
+}
+
+TEST(Doctor, ADaemonThatIsRootOrUnfilteredIsToldWhatToDo) {
+  Examined examined = WithStatus();
+  auto& privileges = *examined.status->mutable_privileges();
+  privileges.set_uid(0);
+  privileges.set_seccomp("off");
+  privileges.set_no_new_privileges(false);
+  const std::vector<Finding> findings = CheckPrivileges(examined);
+  EXPECT_EQ(WorstOf(findings), Severity::kWarning);
+  EXPECT_THAT(Text(findings), HasSubstr("--user startscope"));
+  EXPECT_THAT(Text(findings), HasSubstr("no_new_privs is not set"));
+  EXPECT_THAT(Text(findings), HasSubstr("--seccomp off"));
+  examined.private_daemon = true;
+  EXPECT_THAT(Text(CheckPrivileges(examined)), Not(HasSubstr("--user startscope")));
+}
+
+TEST(Doctor, CutWatchesNameTheirOption) {
+  Examined examined = WithStatus();
+  EXPECT_EQ(WorstOf(CheckWatches(examined)), Severity::kWarning);
+  EXPECT_THAT(Text(CheckWatches(examined)), HasSubstr("--write-timeout"));
+  examined.status->set_watches_cut(0);
+  EXPECT_EQ(WorstOf(CheckWatches(examined)), Severity::kFine);
+}
+
+TEST(Doctor, EveryLossCounterIsMappedToItsOptionWhetherOrNotItCounted) {
+  Examined examined = WithStatus();
+  for (const bool lost : {false, true}) {
+    for (auto& loss : *examined.status->mutable_losses()) loss.set_lost(lost ? 5 : 0);
+    const std::vector<Finding> findings = CheckLosses(examined);
+    ASSERT_EQ(findings.size(), static_cast<size_t>(examined.status->losses_size()));
+    for (size_t i = 0; i < findings.size(); ++i) {
+      const auto& loss = examined.status->losses(static_cast<int>(i));
+      const std::string text = findings[i].what + findings[i].remedy;
+      EXPECT_THAT(text, HasSubstr(loss.knob().empty() ? "no option" : loss.knob()));
+      EXPECT_EQ(findings[i].severity, !lost             ? Severity::kFine
+                                      : loss.eviction() ? Severity::kNote
+                                                        : Severity::kWarning);
+      EXPECT_THAT(findings[i].consequence, HasSubstr(lost ? loss.consequence() : ""));
+    }
+  }
+}
+
 TEST(Doctor, ADaemonWithoutAnInspectorSaysSo) {
   Examined examined = WithStatus();
   examined.status->clear_inspector();
@@ -121,6 +177,14 @@ TEST(Doctor, WhatTheDaemonSaysCannotReachTheTerminal) {
   status.mutable_images(0)->set_error(evil);
   status.mutable_inspector()->add_refused(evil);
   status.mutable_inspector()->set_sandbox(evil);
+  status.mutable_privileges()->set_seccomp(evil);
+  status.mutable_privileges()->add_reasons(evil);
+  status.mutable_privileges()->add_capabilities(evil);
+  for (auto& loss : *status.mutable_losses()) {
+    loss.set_name(evil);
+    loss.set_knob(evil);
+    loss.set_consequence(evil);
+  }
   examined.local.socket_path = evil;
   const std::vector<Finding> findings = CheckAll(examined);
   const auto json = FindingsToJson(findings);

@@ -105,6 +105,27 @@ TEST(GoldenForms, Status) {
   ExpectGolden("status", RenderStatus(status, GoldenWidth(100)));
 }
 
+TEST(Status, SaysWithWhatPrivilegesTheDaemonRunsAndWhatItLacks) {
+  auto status = LoadGolden<startscope::v1::GetStatusResponse>("status");
+  const std::string text = RenderStatus(status, GoldenWidth(100));
+  EXPECT_NE(text.find("runs as: user 995"), std::string::npos) << text;
+  EXPECT_NE(text.find("CAP_PERFMON     lets them read kernel memory"), std::string::npos) << text;
+  EXPECT_NE(text.find("CAP_SYS_PTRACE  is missing: opens"), std::string::npos) << text;
+  EXPECT_NE(text.find("watches cut: 3"), std::string::npos) << text;
+  const std::string evil = "\x1b[2J";
+  status.mutable_privileges()->add_reasons("CAP_BPF: " + evil);
+  status.mutable_privileges()->set_seccomp(evil);
+  status.mutable_losses(0)->set_consequence(evil);
+  EXPECT_EQ(RenderStatus(status, GoldenWidth(100)).find('\x1b'), std::string::npos);
+}
+
+TEST(Status, EveryLossSaysItsOptionOrThatThereIsNone) {
+  const auto status = LoadGolden<startscope::v1::GetStatusResponse>("status");
+  const std::string text = RenderStatus(status, GoldenWidth(100));
+  EXPECT_NE(text.find("raise with --ring-bytes"), std::string::npos) << text;
+  EXPECT_NE(text.find("at all; no option changes it; their startups say"), std::string::npos) << text;
+}
+
 TEST(Status, WithoutBtfTheDaemonIsUnhealthy) {
   auto status = LoadGolden<startscope::v1::GetStatusResponse>("status");
   status.mutable_kernel()->mutable_features(0)->set_available(false);
