@@ -33,7 +33,7 @@ class FirstStartup : public StartupListener, public ImageProber {
   void OnLoaderActivity(WatchMask, const LoaderActivity&) override {}
   void OnStuck(WatchMask, const StuckStartup&) override {}
   void OnLost(LossStage, uint64_t) override {}
-  void RequestImage(const ProbeRequest&) override {}
+  bool RequestImage(const ProbeRequest&) override { return true; }
   bool RequestSymbols(const SymbolRequest&) override { return true; }
   void StopTracking(uint32_t, uint64_t) override {}
 

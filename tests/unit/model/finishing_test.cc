@@ -191,7 +191,8 @@ TEST_F(FinishingTest, AFileThatTheProcessTookWithItIsAskedForOnBehalfOfAnother) 
   AnswerLibrary();
   ASSERT_THAT(seen_.finished, SizeIs(1));
   for (const MappedObject& object : Last().objects) {
-    EXPECT_EQ(object.soname, object.file == kLibc ? "libc.so.6" : "");
+    EXPECT_EQ(object.facts == nullptr ? "" : object.facts->soname,
+              object.file == kLibc ? "libc.so.6" : "");
   }
   EXPECT_THAT(seen_.requests, SizeIs(1));
 }
