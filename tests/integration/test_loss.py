@@ -15,11 +15,13 @@ import time
 import unittest
 
 import harness
-from rpc import Rpc, as_dict, startup_service_pb2
+from rpc import Rpc, as_dict, grpc, startup_service_pb2
 
 PAGES = 100000
 STARTS = 1000
 TURNS = 20000
+BOMBS = 4
+CALM = 2000 if os.environ.get("STARTSCOPE_LONG") else 200
 
 
 def loss(status, stage):
@@ -170,6 +172,47 @@ class Loss(unittest.TestCase):
         # What else this machine starts may be throttled too.
         self.assertGreaterEqual(int(counter["lost"]), throttled["/startscope-storm"])
         self.assertEqual(counter["knob"], "--cgroup-rate")
+
+    def test_a_fork_bomb_in_one_group_costs_the_starts_of_another_none(self):
+        hello, calm_one = harness.program("hello_musl_static"), harness.program("hello_glibc_static")
+        with harness.Daemon("--cgroup-rate", "100") as daemon, Rpc(daemon) as rpc, \
+                cgroup("startscope-bomb") as in_bomb, cgroup("startscope-calm") as in_calm:
+            streams, told, started = [], [], []
+            for program in (hello, calm_one):
+                message = startup_service_pb2.WatchStartupsRequest(until="UNTIL_EXIT")
+                message.allow.add().executable.append(program)
+                streams.append(rpc.stub.WatchStartups(message, timeout=300))
+                self.assertEqual(next(streams[-1]).WhichOneof("event"), "armed")
+
+            def read(stream):
+                with contextlib.suppress(grpc.RpcError):
+                    for response in stream:
+                        if response.WhichOneof("event") == "startup_finished":
+                            told.append(response.startup_finished.process.pid)
+
+            threading.Thread(target=read, args=(streams[1],), daemon=True).start()
+            bombs = [subprocess.Popen([harness.program("fork_storm"), "1000000", hello],
+                                      stdout=subprocess.DEVNULL, preexec_fn=in_bomb)
+                     for _ in range(BOMBS)]
+            try:
+                # One after the other: below the rate of a group, whatever the machine does.
+                for _ in range(CALM):
+                    one = subprocess.Popen([calm_one], stdout=subprocess.DEVNULL, preexec_fn=in_calm)
+                    one.wait()
+                    started.append(one.pid)
+                    time.sleep(0.02)
+                harness.wait_for(lambda: len(told) >= len(started), "every start of the calm group")
+            finally:
+                for process in bombs:
+                    process.kill()
+                    process.wait()
+                for stream in streams:
+                    stream.cancel()
+            status = rpc.stub.GetStatus(startup_service_pb2.GetStatusRequest())
+        throttled = int(loss(status, "THROTTLED")["lost"])
+        print(f"{len(told)} of {CALM} beside {throttled} throttled", end=" ")
+        self.assertEqual(sorted(told), sorted(started))
+        self.assertGreater(throttled, 0)
 
 
 if __name__ == "__main__":
