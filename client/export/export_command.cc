@@ -9,6 +9,7 @@
 #include <fstream>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -111,7 +112,7 @@ absl::StatusOr<std::unique_ptr<TraceSink>> MakeSink(const ExportOptions& options
     SS_ASSIGN_OR_RETURN(settings, ReadOtlpSettings(options.otlp, ProcessEnvironment));
     PrintError(absl::StrCat("pushing to ", ToText(settings.endpoint)));
     return std::make_unique<OtlpPusher>(MakeHttpTransport(settings, kVersion), resource, kVersion,
-                                        PushOptions{});
+                                        PushOptions{.wait_for_room = !options.files.empty()});
   }
   if (options.output_file.empty()) {
     return std::make_unique<JsonLinesSink>(OutputSink::ForDescriptor(STDOUT_FILENO), resource,
@@ -160,8 +161,10 @@ void Summarise(const TraceExporter& exporter, const SinkCounts& counts) {
 }  // namespace
 
 int ExportCommand(const ExportOptions& options) {
-  SignalGuard signals;
   const bool live = options.files.empty();
+  // Before there are threads. Files are read until a signal ends the process.
+  std::optional<SignalGuard> signals;
+  if (live) signals.emplace();
   const absl::StatusOr<otlp::Resource> resource = ReadResource(live, kVersion, ProcessEnvironment);
   if (!resource.ok()) return Fail(kExitUsage, resource.status());
   absl::StatusOr<std::unique_ptr<TraceSink>> sink = MakeSink(options, *resource);
@@ -180,7 +183,7 @@ int ExportCommand(const ExportOptions& options) {
       follow.duration = absl::Seconds(*options.watch.duration_s);
     }
     ExportHandler handler(exporter, **sink, options.limit);
-    code = Follow(follow, signals, handler);
+    code = Follow(follow, *signals, handler);
     if (code != kExitOk && exporter.sampler().offered() == 0) return code;
   } else {
     for (const std::string& name : options.files) {

@@ -21,7 +21,14 @@ OtlpPusher::OtlpPusher(std::unique_ptr<OtlpTransport> transport, otlp::Resource 
 
 OtlpPusher::~OtlpPusher() { Finish(); }
 
-void OtlpPusher::Add(TraceSpans spans) { (void)queue_.TryPush(std::move(spans)); }
+void OtlpPusher::Add(TraceSpans spans) {
+  if (options_.wait_for_room) {
+    absl::MutexLock lock(&mutex_);
+    mutex_.Await(absl::Condition(this, &OtlpPusher::HasRoom));
+    ++pending_;
+  }
+  (void)queue_.TryPush(std::move(spans));
+}
 
 void OtlpPusher::Finish() {
   if (!thread_.joinable()) return;
@@ -42,7 +49,10 @@ void OtlpPusher::Run() {
   while (true) {
     std::vector<TraceSpans> batch = NextBatch();
     if (batch.empty()) return;
+    const size_t count = batch.size();
     Send(std::move(batch));
+    absl::MutexLock lock(&mutex_);
+    pending_ -= std::min(pending_, count);
   }
 }
 

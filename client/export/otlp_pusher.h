@@ -23,6 +23,8 @@ namespace startscope {
 struct PushOptions {
   // Startups that wait at most; what comes then is dropped.
   size_t queue = 2048;
+  // Add waits for room instead: startups of files come as fast as they are taken.
+  bool wait_for_room = false;
   // Startups in a request at most, and how long the first of them waits for others.
   size_t batch = 256;
   absl::Duration delay = absl::Seconds(5);
@@ -52,6 +54,9 @@ class OtlpPusher : public TraceSink {
   // Waits for startups; empty: the end.
   std::vector<TraceSpans> NextBatch();
   void Send(std::vector<TraceSpans> batch);
+  [[nodiscard]] bool HasRoom() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return pending_ < options_.queue;
+  }
 
   const std::unique_ptr<OtlpTransport> transport_;
   const otlp::Resource resource_;
@@ -64,6 +69,8 @@ class OtlpPusher : public TraceSink {
   absl::BitGen random_;
   mutable absl::Mutex mutex_;
   SinkCounts counts_ ABSL_GUARDED_BY(mutex_);
+  // Added, and neither delivered nor given up yet; of those that wait_for_room.
+  size_t pending_ ABSL_GUARDED_BY(mutex_) = 0;
   std::thread thread_;
 };
 

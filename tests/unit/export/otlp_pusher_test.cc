@@ -87,6 +87,17 @@ TEST_F(OtlpPusherTest, WhatTheQueueHasNoRoomForIsDroppedAndCounted) {
   EXPECT_EQ(log_.scopes[1].attributes(0).value().int_value(), 6);
 }
 
+TEST_F(OtlpPusherTest, WhoWaitsForRoomLosesNothing) {
+  log_.go.Notify();
+  PushOptions options = kQuick;
+  options.wait_for_room = true;
+  const auto pusher = Start(options);
+  for (int i = 0; i < 100; ++i) pusher->Add(OneTrace());
+  pusher->Finish();
+  EXPECT_EQ(pusher->counts().delivered, 100u);
+  EXPECT_EQ(pusher->counts().dropped(), 0u);
+}
+
 TEST_F(OtlpPusherTest, ABatchHasNoMoreThanItsBound) {
   const auto pusher = Start(kQuick);
   pusher->Add(OneTrace());
