@@ -233,10 +233,15 @@ ParseStop UsageError(const std::string& what, const std::string& command) {
 }  // namespace
 
 std::variant<ParsedCommand, ParseStop> ParseArguments(const std::vector<std::string>& arguments) {
+  const std::string version = std::string("startscope ") + kVersion;
+  // The question that scripts ask most, and the one for which no option need be known.
+  if (arguments.size() == 1 && arguments[0] == "--version") {
+    return ParseStop{kExitOk, version + "\n"};
+  }
   CLI::App app("Shows where the start of a program goes: kernel, loader, libraries, runtime.",
                "startscope");
   SetUp(app, kMainFooter);
-  app.set_version_flag("--version", std::string("startscope ") + kVersion, "Print the version");
+  app.set_version_flag("--version", version, "Print the version");
   app.require_subcommand(0, 1);
   // Before or after the subcommand's name alike, so one object is behind both.
   CommonOptions common;
@@ -339,8 +344,8 @@ std::variant<ParsedCommand, ParseStop> ParseArguments(const std::vector<std::str
     app.parse(ours);
   } catch (const CLI::CallForHelp&) {
     return ParseStop{kExitOk, chosen()->help()};
-  } catch (const CLI::CallForVersion& version) {
-    return ParseStop{kExitOk, std::string(version.what()) + "\n"};
+  } catch (const CLI::CallForVersion&) {
+    return ParseStop{kExitOk, version + "\n"};
   } catch (const CLI::Error& error) {
     return UsageError(error.what(), chosen() == &app ? "" : chosen()->get_name());
   }
