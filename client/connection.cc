@@ -28,6 +28,9 @@ namespace {
 
 // One startup with every fault as a timeline can be large; the daemon sends at most this much.
 constexpr int kMaxMessageBytes = 64 << 20;
+// What may be under way to us. With gRPC's default the daemon is told after every few startups that
+// we have read them, and has to read that.
+constexpr int kWindowBytes = 1 << 20;
 constexpr absl::Duration kLastWordsTimeout = absl::Seconds(2);
 
 struct ConnectError {
@@ -52,6 +55,8 @@ std::shared_ptr<grpc::Channel> ChannelOver(UniqueFd fd) {
   fcntl(fd.get(), F_SETFL, fcntl(fd.get(), F_GETFL) | O_NONBLOCK);
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
+  arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kWindowBytes);
+  arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);  // a Unix socket has no distance to measure
   return grpc::CreateCustomInsecureChannelFromFd("startscope", fd.Release(), arguments);
 }
 

@@ -116,7 +116,7 @@ void Pipeline::OnDrained(uint64_t boottime_ns) {
   }
   orderer_.ReleaseUpTo(boottime_ns, [this](Event&& event) { model_.OnEvent(std::move(event)); });
   model_.AdvanceTo(boottime_ns);
-  listener_->EndBatch();
+  listener_->EndBatch(boottime_ns);
 }
 
 void Pipeline::CountReceived(RecordOrigin origin, const std::optional<Event>& event) {

@@ -36,9 +36,10 @@ class StartupListener {
   // Whether anybody takes OnStarted and OnPhaseFinished of these watches; they need not be called
   // otherwise.
   [[nodiscard]] virtual bool WantsProgress(WatchMask /*watches*/) const { return true; }
-  // Between the two, results come one after the other: nobody need be woken for each.
+  // Between the two, results come one after the other: nobody need be woken for each. `boottime_ns`:
+  // up to when everything has been told.
   virtual void BeginBatch() {}
-  virtual void EndBatch() {}
+  virtual void EndBatch(uint64_t /*boottime_ns*/) {}
   // `startup` has identity only: no phases yet. Runtime may be unknown.
   virtual void OnStarted(WatchMask watches, const Startup& startup) = 0;
   virtual void OnPhaseFinished(WatchMask watches, const Startup& startup, const PhaseSlice& slice) = 0;

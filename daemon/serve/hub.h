@@ -178,7 +178,7 @@ class Hub : public StartupListener {
 
   [[nodiscard]] bool WantsProgress(WatchMask watches) const override;
   void BeginBatch() override;
-  void EndBatch() override;
+  void EndBatch(uint64_t boottime_ns) override;
   void OnStarted(WatchMask watches, const Startup& startup) override;
   void OnPhaseFinished(WatchMask watches, const Startup& startup,
                        const PhaseSlice& slice) override;
@@ -220,9 +220,10 @@ class Hub : public StartupListener {
 
   const HubOptions options_;
   const CgroupResolver* const cgroups_;
-  // Of the core thread: whom a batch under way has given startups.
+  // Of the core thread: whom batches have given startups that are not announced yet.
   bool in_batch_ = false;
   std::vector<std::shared_ptr<Subscriber>> to_announce_;
+  uint64_t announced_ns_ = 0;
   mutable absl::Mutex mutex_;
   std::vector<Entry> entries_ ABSL_GUARDED_BY(mutex_);
   std::deque<Kept> kept_ ABSL_GUARDED_BY(mutex_);  // oldest first

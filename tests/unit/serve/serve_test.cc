@@ -268,7 +268,7 @@ TEST_F(ServeTest, ABatchReachesItsSubscribersAtItsEnd) {
   hub_.BeginBatch();
   hub_.OnFinished(1, MakeStartup("a"));
   hub_.OnFinished(1, MakeStartup("b"));
-  hub_.EndBatch();
+  hub_.EndBatch(/*boottime_ns=*/10'000'000);
   for (const char* id : {"a", "b"}) {
     const std::optional<HubItem> item = subscriber->Pop(absl::InfiniteDuration());
     ASSERT_TRUE(item && std::holds_alternative<FinishedItem>(*item));
