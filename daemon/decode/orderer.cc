@@ -19,18 +19,13 @@ void Orderer::ReleaseUpTo(uint64_t boottime_ns, absl::FunctionRef<void(Event&&)>
     if (event.boottime_ns != 0 && event.boottime_ns < released_up_to_ns_) ++late_;
     sink(std::move(event));
   }
-  std::vector<Event> rest;
   for (size_t i = released; i < order_.size(); ++i) {
-    rest.push_back(std::move(waiting_[order_[i].index]));
+    rest_.push_back(std::move(waiting_[order_[i].index]));
     order_[i - released] = {order_[i].boottime_ns, i - released};
   }
   order_.resize(order_.size() - released);
-  // Most often nothing is left, and the room is kept for what comes next.
-  if (rest.empty()) {
-    waiting_.clear();
-  } else {
-    waiting_ = std::move(rest);
-  }
+  waiting_.clear();
+  std::swap(waiting_, rest_);
   released_up_to_ns_ = std::max(released_up_to_ns_, boottime_ns);
 }
 

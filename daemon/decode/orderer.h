@@ -37,6 +37,7 @@ class Orderer {
     size_t index = 0;  // into waiting_
   };
   std::vector<Event> waiting_;  // in order of arrival
+  std::vector<Event> rest_;     // empty: room that is used by turns
   std::vector<Place> order_;    // one for each: what is sorted is small, an event is not
   uint64_t released_up_to_ns_ = 0;
   uint64_t late_ = 0;

@@ -21,7 +21,6 @@ constexpr uint64_t kStackBytes = 8u << 20;
 constexpr uint64_t kStackTopBytes = 256u << 10;
 constexpr char kDeleted[] = " (deleted)";
 constexpr size_t kUsualObjects = 16;
-constexpr size_t kUsualSegments = 6;
 // Up to here, looking through them all is cheaper than a table.
 constexpr size_t kFewSegments = 16;
 
@@ -117,7 +116,6 @@ uint32_t AddressMap::ObjectFor(uint64_t boottime_ns, const MappingEvent& mapping
   }
   Entry& entry = entries_.emplace_back();
   entry.object.segments.reserve(kUsualSegments);
-  entry.origins.reserve(kUsualSegments);
   entry.mapped_at_ns = boottime_ns;
   entry.object.kind = kind;
   entry.object.file = mapping.file;
@@ -139,7 +137,7 @@ uint32_t AddressMap::ObjectFor(uint64_t boottime_ns, const MappingEvent& mapping
 }
 
 uint32_t AddressMap::FindSegment(uint32_t object, const SegmentOrigin& origin) const {
-  const std::vector<SegmentOrigin>& known = entries_[object].origins;
+  const auto& known = entries_[object].origins;
   if (known.size() > kFewSegments) {
     const auto found = many_segments_.find(std::tuple_cat(std::tie(object), origin.place()));
     return found == many_segments_.end() ? kNoIndex : found->second;
@@ -186,9 +184,12 @@ void AddressMap::SplitAt(uint64_t address) {
 }
 
 void AddressMap::Carve(uint64_t begin, uint64_t end, uint32_t keeper) {
+  auto first = ranges_.lower_bound(begin);
+  const bool overlaps_before = first != ranges_.begin() && std::prev(first)->second.end > begin;
+  if (!overlaps_before && (first == ranges_.end() || first->first >= end)) return;
   SplitAt(begin);
   SplitAt(end);
-  const auto first = ranges_.lower_bound(begin);
+  first = ranges_.lower_bound(begin);
   const auto last = ranges_.lower_bound(end);
   for (auto it = first; it != last; ++it) {
     if (it->second.object != keeper) {

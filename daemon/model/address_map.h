@@ -12,6 +12,7 @@
 
 #include "absl/container/btree_map.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/inlined_vector.h"
 #include "daemon/model/evidence.h"
 #include "daemon/model/page_set.h"
 #include "daemon/model/startup.h"
@@ -71,6 +72,7 @@ class AddressMap {
   [[nodiscard]] uint64_t objects_not_kept() const { return objects_not_kept_; }
 
  private:
+  static constexpr size_t kUsualSegments = 6;
   struct Range {
     uint64_t end = 0;
     uint64_t file_offset = 0;
@@ -96,7 +98,7 @@ class AddressMap {
     uint64_t mapped_at_ns = 0;
     // Of a fault on private file memory it is not known whether it wrote.
     bool writes_unknown = false;
-    std::vector<SegmentOrigin> origins;  // parallel to its segments
+    absl::InlinedVector<SegmentOrigin, kUsualSegments> origins;  // parallel to its segments
     PageSet resident;
   };
   struct Page {

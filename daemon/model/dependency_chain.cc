@@ -11,9 +11,12 @@
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/inlined_vector.h"
 
 namespace startscope {
 namespace {
+
+constexpr size_t kUsualNeeds = 4;
 
 std::string_view BaseName(std::string_view path) { return path.substr(path.rfind('/') + 1); }
 
@@ -49,6 +52,7 @@ class Chain {
 
   void NameAll() {
     facts_.resize(objects_.size());
+    by_name_.reserve(2 * objects_.size());
     for (size_t i = 0; i < objects_.size(); ++i) {
       MappedObject& object = objects_[i];
       facts_[i] = FactsOf(object);
@@ -160,8 +164,8 @@ class Chain {
   const std::optional<uint64_t> dependencies_ns_;
   std::vector<MappedObject>& objects_;
   std::vector<std::shared_ptr<const ImageFacts>> facts_;  // parallel to the objects, as are the next two
-  std::vector<std::vector<size_t>> needs_;
-  std::vector<std::vector<size_t>> needed_by_;
+  std::vector<absl::InlinedVector<size_t, kUsualNeeds>> needs_;
+  std::vector<absl::InlinedVector<size_t, kUsualNeeds>> needed_by_;
   absl::flat_hash_map<std::string_view, size_t> by_name_;
   std::optional<size_t> musl_;
   std::vector<size_t> order_;

@@ -13,6 +13,7 @@ namespace startscope {
 namespace {
 
 constexpr uint64_t kPageBytes = 4096;
+constexpr size_t kUsualObjects = 16;
 
 uint64_t PageOf(uint64_t address) { return address & ~(kPageBytes - 1); }
 
@@ -56,6 +57,9 @@ std::vector<LoadedObject> ReadLinkMap(const Evidence& evidence, const StartupIma
   std::vector<LoadedObject> objects;
   std::vector<std::optional<uint64_t>> writable;  // parallel: begin of the first writable mapping
   absl::flat_hash_map<FileId, size_t> by_file;
+  objects.reserve(kUsualObjects);
+  writable.reserve(kUsualObjects);
+  by_file.reserve(kUsualObjects);
   for (const auto& timed : evidence.mappings) {
     if (timed.boottime_ns > until_ns) break;
     const MappingEvent& mapping = timed.value;

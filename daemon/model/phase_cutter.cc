@@ -3,6 +3,8 @@
 
 #include "daemon/model/phase_cutter.h"
 
+#include <utility>
+
 namespace startscope {
 
 Cut CutPhases(std::span<const PhaseRule> policy, const BoundaryFinder& finder,
@@ -14,6 +16,7 @@ Cut CutPhases(std::span<const PhaseRule> policy, const BoundaryFinder& finder,
   Cut cut;
   std::vector<Begin> begins;
   std::vector<Phase> missing;
+  begins.reserve(policy.size());
   const uint64_t origin = evidence.exec.begin_boottime_ns;
   for (const PhaseRule& rule : policy) {
     const std::optional<Boundary> found =
@@ -33,6 +36,7 @@ Cut CutPhases(std::span<const PhaseRule> policy, const BoundaryFinder& finder,
     }
     begins.push_back({rule.phase, *found});
   }
+  cut.slices.reserve(begins.size());
   for (size_t i = 0; i < begins.size(); ++i) {
     PhaseSlice slice;
     const bool last = i + 1 == begins.size();
@@ -42,7 +46,7 @@ Cut CutPhases(std::span<const PhaseRule> policy, const BoundaryFinder& finder,
     slice.duration_ns = finish - begins[i].at.boottime_ns;
     slice.begin_source = begins[i].at.source;
     slice.end_source = last ? end.source : begins[i + 1].at.source;
-    cut.slices.push_back(slice);
+    cut.slices.push_back(std::move(slice));
   }
   return cut;
 }

@@ -357,9 +357,9 @@ Startup BuildStartup(const Evidence& evidence, const StartupImages& images, cons
     main = finder.InferMain();
     main_inferred = main.has_value();
   }
-  const Cut cut =
+  Cut cut =
       CutPhases(PhasePolicyFor(startup.runtime, entry_is_main), finder, main, evidence, end);
-  startup.phases = cut.slices;
+  startup.phases = std::move(cut.slices);
   startup.total_ns = end.boottime_ns - begin;
   startup.outcome = end.outcome;
   startup.exit_status = end.exit_status;

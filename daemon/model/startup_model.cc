@@ -335,18 +335,13 @@ void StartupModel::ReachMain(OpenMap::iterator it, const End& given) {
   Finish(std::move(part), end, served, MilestoneKind::kMain);
 }
 
-bool StartupModel::MainIsMarked(const Open& open) const {
-  if (open.precision != Precision::kExact) return false;
-  const auto image = images_.find(open.evidence.exec.executable);
-  return image != images_.end() &&
-         MainWasMarked(&image->second, open.evidence.exec.begin_boottime_ns);
-}
-
 void StartupModel::TryInferMain(OpenMap::iterator it) {
   Open& open = *it->second;
   const auto image = images_.find(open.evidence.exec.executable);
-  if (image == images_.end() || MainIsMarked(open)) return;
-  const BoundaryFinder finder(open.evidence, ImagesOf(open), open.precision != Precision::kExact);
+  if (image == images_.end()) return;
+  const bool exact = open.precision == Precision::kExact;
+  if (exact && MainWasMarked(&image->second, open.evidence.exec.begin_boottime_ns)) return;
+  const BoundaryFinder finder(open.evidence, ImagesOf(open), !exact);
   const std::optional<Boundary> main = finder.InferMain();
   if (!main) return;
   End end;

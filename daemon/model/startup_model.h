@@ -164,7 +164,6 @@ class StartupModel {
                      std::vector<MappedObject> loaded, LoaderActivity* activity) const;
   [[nodiscard]] StartupImages ImagesOf(const Open& open) const;
   [[nodiscard]] StartupImages ImagesOf(const FileId& executable, const FileId& loader) const;
-  [[nodiscard]] bool MainIsMarked(const Open& open) const;
 
   const ModelOptions options_;
   StartupListener* const listener_;

@@ -101,6 +101,7 @@ void AccountStorage(const Evidence& evidence, const End& end, bool pages_known, 
   if (waits_known) storage.wait_ns = wait_ns;
   if (pages_known) {
     std::vector<FileId> mapped;
+    mapped.reserve(startup->objects.size());
     for (const MappedObject& object : startup->objects) mapped.push_back(object.file);
     std::map<FileId, uint64_t> pages;
     uint64_t total = 0;

@@ -10,6 +10,8 @@
 #include <string_view>
 #include <utility>
 
+#include "absl/container/inlined_vector.h"
+
 namespace startscope {
 namespace {
 
@@ -282,8 +284,6 @@ std::vector<Activity> ActivitiesOf(const Evidence& evidence, const End& end,
 // Time by reason and object. There are few of them.
 class ShareSums {
  public:
-  ShareSums() { sums_.reserve(kUsualReasons); }
-
   uint64_t& operator[](const std::pair<TimeReason, std::string_view>& key) {
     for (Sum& sum : sums_) {
       if (sum.key == key) return sum.duration_ns;
@@ -292,7 +292,8 @@ class ShareSums {
   }
   // The largest first.
   [[nodiscard]] std::vector<TimeShare> Take() {
-    std::erase_if(sums_, [](const Sum& sum) { return sum.duration_ns == 0; });
+    const auto empty = [](const Sum& sum) { return sum.duration_ns == 0; };
+    sums_.erase(std::remove_if(sums_.begin(), sums_.end(), empty), sums_.end());
     std::sort(sums_.begin(), sums_.end(), [](const Sum& a, const Sum& b) {
       return a.duration_ns != b.duration_ns ? a.duration_ns > b.duration_ns : a.key < b.key;
     });
@@ -310,7 +311,7 @@ class ShareSums {
     std::pair<TimeReason, std::string_view> key;
     uint64_t duration_ns = 0;
   };
-  std::vector<Sum> sums_;
+  absl::InlinedVector<Sum, kUsualReasons> sums_;
 };
 
 // Shares of one slice, kept so that they never exceed its duration.
@@ -350,9 +351,13 @@ class Sweep {
       edges_.push_back({activities[i].span.begin, true, i});
       edges_.push_back({activities[i].span.end, false, i});
     }
-    std::sort(edges_.begin(), edges_.end(), [](const Edge& a, const Edge& b) {
+    const auto earlier = [](const Edge& a, const Edge& b) {
       return a.at != b.at ? a.at < b.at : a.opens < b.opens;
-    });
+    };
+    // What comes one after the other is in order as it is.
+    if (!std::is_sorted(edges_.begin(), edges_.end(), earlier)) {
+      std::stable_sort(edges_.begin(), edges_.end(), earlier);
+    }
   }
 
   // Slices must come in order. `base` is called with the time that lies in no activity.
