@@ -24,8 +24,13 @@ using Bytes = std::span<const uint8_t>;
 // Copies a record into its struct; bytes the record does not have (an older writer) stay zero.
 template <typename T>
 T CopyAs(Bytes bytes) {
-  T value{};
-  std::memcpy(&value, bytes.data(), std::min(bytes.size(), sizeof(T)));
+  T value;
+  if (bytes.size() >= sizeof(T)) {
+    std::memcpy(&value, bytes.data(), sizeof(T));
+  } else {
+    value = T{};
+    std::memcpy(&value, bytes.data(), bytes.size());
+  }
   return value;
 }
 

@@ -13,18 +13,20 @@ namespace {
 // What a small program gives of a kind.
 constexpr size_t kUsualRecords = 32;
 
+// How many were kept: 1 or 0.
 template <typename T>
-void Insert(std::vector<Timed<T>>* list, size_t limit, const Event& event, T& value, bool full,
-            uint64_t* not_kept) {
+size_t Insert(std::vector<Timed<T>>* list, size_t limit, const Event& event, T& value, bool full,
+              uint64_t* not_kept) {
   if (full || list->size() >= limit) {
     ++*not_kept;
-    return;
+    return 0;
   }
   // Almost always in order; a late record goes to its place.
   if (list->empty()) list->reserve(kUsualRecords);
   auto at = list->end();
   while (at != list->begin() && std::prev(at)->boottime_ns > event.boottime_ns) --at;
   list->insert(at, Timed<T>{event.boottime_ns, event.tid, std::move(value)});
+  return 1;
 }
 
 template <typename T>
@@ -48,20 +50,20 @@ void MoveSince(uint64_t boottime_ns, uint32_t pid, std::vector<Timed<T>>* list,
 
 bool Evidence::Add(Event&& event, const EvidenceLimits& limits, bool full) {
   if (auto* fault = std::get_if<FaultEvent>(&event.payload)) {
-    Insert(&faults, limits.faults, event, *fault, full, &not_kept.faults);
+    kept += Insert(&faults, limits.faults, event, *fault, full, &not_kept.faults);
   } else if (auto* mapping = std::get_if<MappingEvent>(&event.payload)) {
-    Insert(&mappings, limits.mappings, event, *mapping, full, &not_kept.mappings);
+    kept += Insert(&mappings, limits.mappings, event, *mapping, full, &not_kept.mappings);
     return true;  // of the side-band: no record of ours
   } else if (auto* mark = std::get_if<MarkEvent>(&event.payload)) {
-    Insert(&marks, limits.marks, event, *mark, full, &not_kept.marks);
+    kept += Insert(&marks, limits.marks, event, *mark, full, &not_kept.marks);
   } else if (auto* read = std::get_if<PagesReadEvent>(&event.payload)) {
-    Insert(&pages_read, limits.pages_read, event, *read, full, &not_kept.pages_read);
+    kept += Insert(&pages_read, limits.pages_read, event, *read, full, &not_kept.pages_read);
   } else if (auto* wait = std::get_if<WaitEvent>(&event.payload)) {
-    Insert(&waits, limits.waits, event, *wait, full, &not_kept.waits);
+    kept += Insert(&waits, limits.waits, event, *wait, full, &not_kept.waits);
   } else if (auto* call = std::get_if<SyscallEvent>(&event.payload)) {
-    Insert(&calls, limits.calls, event, *call, full, &not_kept.calls);
+    kept += Insert(&calls, limits.calls, event, *call, full, &not_kept.calls);
   } else if (auto* sample = std::get_if<SampleEvent>(&event.payload)) {
-    Insert(&samples, limits.samples, event, *sample, full, &not_kept.samples);
+    kept += Insert(&samples, limits.samples, event, *sample, full, &not_kept.samples);
   } else {
     return false;
   }
@@ -77,12 +79,8 @@ std::vector<Event> Evidence::TakeSince(uint64_t boottime_ns) {
   MoveSince(boottime_ns, pid, &waits, &taken);
   MoveSince(boottime_ns, pid, &calls, &taken);
   MoveSince(boottime_ns, pid, &samples, &taken);
+  kept -= std::min(kept, taken.size());
   return taken;
-}
-
-size_t Evidence::size() const {
-  return faults.size() + mappings.size() + marks.size() + pages_read.size() + waits.size() +
-         calls.size() + samples.size();
 }
 
 }  // namespace startscope

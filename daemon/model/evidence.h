@@ -81,8 +81,8 @@ struct Evidence {
   }
   // Takes out what was recorded at or after a time, as events.
   std::vector<Event> TakeSince(uint64_t boottime_ns);
-  // Records that are kept.
-  [[nodiscard]] size_t size() const;
+  // Records that Add() put into the lists and that are still there.
+  size_t kept = 0;
 };
 
 // Where a breakdown ends.

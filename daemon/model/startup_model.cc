@@ -231,10 +231,10 @@ void StartupModel::OnExit(const Event& event, const ExitEvent& exit) {
 }
 
 void StartupModel::KeepRecord(Open* open, Event&& event) {
-  const size_t before = open->evidence.size();
+  const size_t before = open->evidence.kept;
   const bool full = kept_records_ >= options_.max_records;
   if (!open->evidence.Add(std::move(event), options_.evidence, full)) return;
-  const size_t added = open->evidence.size() - before;
+  const size_t added = open->evidence.kept - before;
   kept_records_ += added;
   ++(added != 0 ? stats_.records_kept : stats_.records_not_kept);
 }
@@ -330,7 +330,7 @@ void StartupModel::ReachMain(OpenMap::iterator it, const End& given) {
   part->pages_read_known = open.pages_read_known;
   part->windows_known = open.windows_known;
   part->loader = open.loader;
-  kept_records_ += part->evidence.size();
+  kept_records_ += part->evidence.kept;
   open.watches &= ~served;
   Finish(std::move(part), end, served, MilestoneKind::kMain);
 }
@@ -529,11 +529,11 @@ void StartupModel::OnLost(const LostEvent& lost) {
 }
 
 bool StartupModel::Adopt(uint32_t pid, uint64_t since_ns, Evidence* evidence) {
-  const size_t before = evidence->size();
+  const size_t before = evidence->kept;
   WaitingRecords::Taken taken = waiting_.Take(pid, since_ns);
   for (Event& event : taken.events) evidence->Add(std::move(event), options_.evidence, false);
-  kept_records_ += evidence->size() - before;
-  stats_.records_kept += evidence->size() - before;
+  kept_records_ += evidence->kept - before;
+  stats_.records_kept += evidence->kept - before;
   return taken.complete;
 }
 
@@ -672,7 +672,7 @@ void StartupModel::Finish(std::shared_ptr<Open> open, const End& end, WatchMask 
   finished.facts_awaited = AwaitedBy(*open);
   finished.build = [this, open = std::move(open), end] {
     FollowInvokedLoader(open.get());  // it may have turned out only now that a loader was executed
-    kept_records_ -= std::min(kept_records_, open->evidence.size());
+    kept_records_ -= std::min(kept_records_, open->evidence.kept);
     const Startup built = BuildStartup(open->evidence, ImagesOf(*open), end, OptionsOf(*open));
     // A copy has no room to spare, of which thousands of startups that wait for clients make much.
     return std::make_shared<Startup>(built);

@@ -51,7 +51,7 @@ TEST(EvidenceTest, EachKindHasItsList) {
   EXPECT_EQ(evidence.waits.size(), 1u);
   EXPECT_EQ(evidence.calls.size(), 1u);
   EXPECT_EQ(evidence.samples.size(), 1u);
-  EXPECT_EQ(evidence.size(), 7u);
+  EXPECT_EQ(evidence.kept, 7u);
   EXPECT_EQ(evidence.records, 6u);  // mappings are of the side-band
 }
 
@@ -61,7 +61,7 @@ TEST(EvidenceTest, OtherKindsAreRefused) {
   EXPECT_FALSE(evidence.Add(At(5, ForkEvent{}), {}, false));
   EXPECT_FALSE(evidence.Add(At(5, LostEvent{}), {}, true));
   EXPECT_FALSE(evidence.Add(At(5, std::monostate{}), {}, false));
-  EXPECT_EQ(evidence.size(), 0u);
+  EXPECT_EQ(evidence.kept, 0u);
   EXPECT_EQ(evidence.records, 0u);
   EXPECT_EQ(evidence.not_kept.total(), 0u);
 }
@@ -90,7 +90,7 @@ TEST(EvidenceTest, EachListHasItsOwnBound) {
   for (uint64_t i = 0; i < 10; ++i) {
     for (const Event& event : OneOfEach(i)) EXPECT_TRUE(evidence.Add(event, limits, false));
   }
-  EXPECT_EQ(evidence.size(), 28u);
+  EXPECT_EQ(evidence.kept, 28u);
   EXPECT_EQ(evidence.not_kept.faults, 9u);
   EXPECT_EQ(evidence.not_kept.mappings, 8u);
   EXPECT_EQ(evidence.not_kept.marks, 7u);
@@ -105,7 +105,7 @@ TEST(EvidenceTest, EachListHasItsOwnBound) {
 TEST(EvidenceTest, WhenAllStartupsTogetherAreFullNothingIsKept) {
   Evidence evidence;
   for (const Event& event : OneOfEach(1)) EXPECT_TRUE(evidence.Add(event, {}, /*full=*/true));
-  EXPECT_EQ(evidence.size(), 0u);
+  EXPECT_EQ(evidence.kept, 0u);
   EXPECT_EQ(evidence.not_kept.total(), 7u);
 }
 
