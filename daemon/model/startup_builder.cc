@@ -283,6 +283,25 @@ TimeSources SourcesFor(const Evidence& evidence, const BuildOptions& options) {
   return sources;
 }
 
+// Room to spare is much in thousands of startups that wait for clients.
+void GiveBackRoom(Startup* startup) {
+  for (MappedObject& object : startup->objects) {
+    object.segments.shrink_to_fit();
+    object.needed_by.shrink_to_fit();
+    object.pages.shrink_to_fit();
+    object.init_calls.shrink_to_fit();
+    object.search_misses.shrink_to_fit();
+  }
+  for (PhaseSlice& slice : startup->phases) slice.sub_marks.shrink_to_fit();
+  startup->milestones.shrink_to_fit();
+  startup->degradations.shrink_to_fit();
+  startup->threads.shrink_to_fit();
+  if (startup->storage) startup->storage->files.shrink_to_fit();
+  if (!startup->timeline) return;
+  startup->timeline->entries.shrink_to_fit();
+  startup->timeline->objects.shrink_to_fit();
+}
+
 }  // namespace
 
 std::string StartupIdOf(const Evidence& evidence) {
@@ -447,6 +466,7 @@ Startup BuildStartup(const Evidence& evidence, const StartupImages& images, cons
                                ": its main could not be found; main is taken to be the entry point")
                 : "main was not marked in this start; its time is inferred from faults");
   }
+  GiveBackRoom(&startup);
   return startup;
 }
 

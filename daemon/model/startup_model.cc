@@ -673,9 +673,8 @@ void StartupModel::Finish(std::shared_ptr<Open> open, const End& end, WatchMask 
   finished.build = [this, open = std::move(open), end] {
     FollowInvokedLoader(open.get());  // it may have turned out only now that a loader was executed
     kept_records_ -= std::min(kept_records_, open->evidence.kept);
-    const Startup built = BuildStartup(open->evidence, ImagesOf(*open), end, OptionsOf(*open));
-    // A copy has no room to spare, of which thousands of startups that wait for clients make much.
-    return std::make_shared<Startup>(built);
+    return std::make_shared<Startup>(
+        BuildStartup(open->evidence, ImagesOf(*open), end, OptionsOf(*open)));
   };
   delivery_.Add(std::move(finished), now_ns_);
 }
