@@ -9,9 +9,10 @@
 namespace startscope {
 namespace {
 
-// Batches come every few milliseconds. Where one follows that soon, it is better to write both at
-// once: in a storm of starts, waking a stream costs as much as what it then writes. A stream that
-// nobody wakes looks for itself (startup_service.cc, kCancelCheck).
+// Batches come every few milliseconds. In a storm of starts, waking a stream costs as much as what it
+// then writes: after so many startups at once, what follows this soon waits for the next batch. A
+// stream that nobody wakes looks for itself (startup_service.cc, kCancelCheck).
+constexpr size_t kStormStartups = 3;
 constexpr uint64_t kAnnounceIntervalNs = 3'500'000;
 
 size_t TimelineEntries(const Startup& startup) {
@@ -304,8 +305,10 @@ void Hub::BeginBatch() { in_batch_ = true; }
 
 void Hub::EndBatch(uint64_t boottime_ns) {
   in_batch_ = false;
-  if (to_announce_.empty() || boottime_ns - announced_ns_ < kAnnounceIntervalNs) return;
+  const bool storm = announced_startups_ >= kStormStartups;
+  if (to_announce_.empty() || (storm && boottime_ns - announced_ns_ < kAnnounceIntervalNs)) return;
   announced_ns_ = boottime_ns;
+  announced_startups_ = std::exchange(unannounced_startups_, 0);
   for (const std::shared_ptr<Subscriber>& subscriber : to_announce_) subscriber->Announce();
   to_announce_.clear();
 }
@@ -352,6 +355,7 @@ void Hub::Publish(WatchMask watches, bool goes_on, std::shared_ptr<const Startup
     }
     Keep(std::move(kept));
   }
+  if (in_batch_) ++unannounced_startups_;
   for (size_t i = 0; i < subscribers.size(); ++i) {
     Subscriber& subscriber = *subscribers[i];
     if (i < targets && subscriber.filter_.Matches(*startup, *cgroups_)) {

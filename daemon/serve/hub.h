@@ -223,6 +223,8 @@ class Hub : public StartupListener {
   // Of the core thread: whom batches have given startups that are not announced yet.
   bool in_batch_ = false;
   std::vector<std::shared_ptr<Subscriber>> to_announce_;
+  size_t unannounced_startups_ = 0;
+  size_t announced_startups_ = 0;  // the last time
   uint64_t announced_ns_ = 0;
   mutable absl::Mutex mutex_;
   std::vector<Entry> entries_ ABSL_GUARDED_BY(mutex_);
