@@ -71,6 +71,7 @@ class Daemon:
         self.log_path = os.path.join(self.directory, "log")
         self.options = options
         self.process = None
+        self.killed = False
         if expect_ready:
             self.start()
 
@@ -83,6 +84,7 @@ class Daemon:
             return log.read()
 
     def start(self):
+        self.killed = False
         with open(self.log_path, "w") as log:
             self.process = subprocess.Popen(
                 # A system call that the daemon should have no use for ends it, and the test.
@@ -100,6 +102,7 @@ class Daemon:
         return self.process.returncode if self.process else None
 
     def kill(self):
+        self.killed = True
         self.process.kill()
         self.process.wait(timeout=WAIT_S)
 
@@ -107,8 +110,11 @@ class Daemon:
         return self
 
     def __exit__(self, *unused):
-        self.stop()
+        code = self.stop()
+        said = self.log()[-2000:]
         shutil.rmtree(self.directory, ignore_errors=True)
+        if code not in (None, 0) and not self.killed:
+            raise AssertionError(f"the daemon ended by itself with {code}: {said}")
 
 
 def client(*arguments, address=None, timeout=120, **options):
@@ -229,10 +235,11 @@ def phase_of(startup, name):
 
 def bpftool(*arguments):
     """bpftool's JSON. It fails when something vanishes while it lists: then it is asked again."""
-    for _ in range(20):
+    for _ in range(100):
         done = subprocess.run(["bpftool", "-j", *arguments], capture_output=True, text=True)
         if done.returncode == 0:
             return json.loads(done.stdout or "[]")
+        time.sleep(0.02)  # what is half there or half gone is one or the other soon
     raise AssertionError(f"bpftool {arguments}: {done.stdout} {done.stderr}")
 
 

@@ -98,22 +98,26 @@ class Blame(unittest.TestCase):
             self.assertEqual(startup["storage"]["bytes"], "0")
             sums = blame_of(startup)
             not_running = sums.get("BLOCKED_OTHER", 0) + sums.get("RUN_QUEUE", 0)
-            self.assertAlmostEqual(not_running / 200e6, 1, delta=0.05)
+            # It may have to wait for a CPU as well.
+            self.assertGreater(not_running / 200e6, 0.95)
+            self.assertLess(sums["BLOCKED_OTHER"] / 200e6, 1.05)
 
     def test_throttled_is_what_the_control_group_says(self):
         with harness.Daemon() as daemon, Rpc(daemon) as rpc, CpuQuota(0.25) as quota:
             for options in ({"waits": True}, {}):
                 # On a busy host others run in the same moments, and some of the time has two reasons: the
-                # closest of a few.
+                # closest of a few, of those that used their quota up for long enough.
                 ratios = []
-                while len(ratios) < 4 and all(abs(ratio - 1) > 0.05 for ratio in ratios):
+                for _ in range(20):
                     before = quota.throttled_ns()
                     startup = rpc.run([harness.program("burn_cpu"), "60"], **options,
                                       popen={"preexec_fn": quota.join}).startups[0]
                     throttled = quota.throttled_ns() - before
                     harness.check_startup(self, startup)
-                    self.assertGreater(throttled, 50e6)
-                    ratios.append(blame_of(startup)["THROTTLED"] / throttled)
+                    if throttled > 50e6:
+                        ratios.append(blame_of(startup)["THROTTLED"] / throttled)
+                    if ratios and abs(ratios[-1] - 1) <= 0.05:
+                        break
                 self.assertAlmostEqual(ratios[-1], 1, delta=0.05, msg=ratios)
 
     def test_minor_faults(self):
@@ -134,7 +138,8 @@ class Blame(unittest.TestCase):
             if took_ns / 2000 > 1000:  # an exit to the hypervisor, a thousand cycles and more
                 # Ticks that fall into one exit are one: a busy host, whose exits outlast the period, and
                 # whoever else wants the CPU meanwhile, leave less to be seen.
-                self.assertGreater(trapped / took_ns, 0.25)
+                on_cpu = sum(int(p["on_cpu_ns"]) for p in traced.startups[0]["phases"])
+                self.assertGreater(trapped / on_cpu, 0.25)
                 self.assertLess(trapped / took_ns, 1.3)
             else:
                 self.assertLess(trapped, 1e6)

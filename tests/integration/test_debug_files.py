@@ -21,7 +21,7 @@ import fetch
 import programs
 
 PROGRAM = "hello"
-WARM_UP_STARTS = 10
+WARM_UP_STARTS = 40
 SUITE = "trixie"
 ROUNDS = 4
 # Differences below both are none: docs/libcs.md.
