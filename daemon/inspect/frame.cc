@@ -139,6 +139,10 @@ uint64_t MonotonicNs() {
   return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<uint64_t>(now.tv_nsec);
 }
 
+absl::Status AwaitFrame(int socket, uint64_t deadline_ns) {
+  return AwaitReady(socket, POLLIN, deadline_ns);
+}
+
 absl::Status SendFrame(int socket, std::span<const uint8_t> bytes, std::span<const int> descriptors,
                        std::optional<uint64_t> deadline_ns) {
   if (descriptors.size() > kMaxFrameDescriptors) {

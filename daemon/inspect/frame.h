@@ -27,6 +27,9 @@ struct Frame {
 // CLOCK_MONOTONIC.
 uint64_t MonotonicNs();
 
+// Returns when something has come, or when the deadline (MonotonicNs) has passed.
+absl::Status AwaitFrame(int socket, uint64_t deadline_ns);
+
 // With a deadline (MonotonicNs) the calls give DeadlineExceeded when it has passed; without, they
 // block. Unavailable: the other side is gone. DataLoss: what came is no frame, is larger than
 // `max_bytes`, or carries more than `max_descriptors`.

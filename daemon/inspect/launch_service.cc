@@ -17,7 +17,7 @@
 namespace startscope {
 
 template <>
-inline constexpr LaunchTask kLastValue<LaunchTask> = LaunchTask::kTakeStatus;
+inline constexpr LaunchTask kLastValue<LaunchTask> = LaunchTask::kForget;
 
 namespace {
 
@@ -25,18 +25,18 @@ namespace {
 LaunchReport StartChild(int socket, int childs_socket, const std::function<int()>& child,
                         UniqueFd* pidfd) {
   const pid_t pid = fork();
-  if (pid < 0) return {0, static_cast<uint32_t>(errno)};
+  if (pid < 0) return {0, 0, static_cast<uint32_t>(errno)};
   if (pid == 0) {
     dup2(childs_socket, socket);
     _exit(child());
   }
   // Not waited for before it is asked for: the number is its own.
   pidfd->Reset(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
-  if (pidfd->valid()) return {static_cast<uint32_t>(pid), 0};
+  if (pidfd->valid()) return {0, static_cast<uint32_t>(pid), 0};
   const uint32_t error = static_cast<uint32_t>(errno);
   kill(pid, SIGKILL);
   waitpid(pid, nullptr, 0);
-  return {0, error};
+  return {0, 0, error};
 }
 
 }  // namespace
@@ -45,11 +45,13 @@ std::vector<uint8_t> EncodeOrder(const LaunchOrder& order) {
   ByteWriter writer;
   writer(order.task);
   writer(order.pid);
+  writer(order.number);
   return writer.Take();
 }
 
 std::vector<uint8_t> EncodeReport(const LaunchReport& report) {
   ByteWriter writer;
+  writer(report.number);
   writer(report.pid);
   writer(report.status);
   return writer.Take();
@@ -60,6 +62,7 @@ std::optional<LaunchOrder> DecodeOrder(std::span<const uint8_t> bytes) {
   LaunchOrder order;
   reader(order.task);
   reader(order.pid);
+  reader(order.number);
   if (!reader.complete()) return std::nullopt;
   return order;
 }
@@ -67,6 +70,7 @@ std::optional<LaunchOrder> DecodeOrder(std::span<const uint8_t> bytes) {
 std::optional<LaunchReport> DecodeReport(std::span<const uint8_t> bytes) {
   ByteReader reader(bytes);
   LaunchReport report;
+  reader(report.number);
   reader(report.pid);
   reader(report.status);
   if (!reader.complete()) return std::nullopt;
@@ -75,7 +79,11 @@ std::optional<LaunchReport> DecodeReport(std::span<const uint8_t> bytes) {
 
 void ServeLaunches(int socket, const std::function<int()>& child) {
   std::set<uint32_t> children;
+  std::set<uint32_t> forgotten;  // killed, and not gone yet
   while (true) {
+    std::erase_if(forgotten, [](uint32_t pid) {
+      return waitpid(static_cast<pid_t>(pid), nullptr, WNOHANG) != 0;
+    });
     absl::StatusOr<Frame> frame = ReceiveFrame(socket, kMaxLaunchBytes, 1, std::nullopt);
     if (!frame.ok()) return;
     const std::optional<LaunchOrder> order = DecodeOrder(frame->bytes);
@@ -92,14 +100,21 @@ void ServeLaunches(int socket, const std::function<int()>& child) {
         kill(pid, SIGKILL);
         continue;
       }
+      if (order->task == LaunchTask::kForget) {
+        kill(pid, SIGKILL);
+        children.erase(order->pid);
+        forgotten.insert(order->pid);
+        continue;
+      }
       int status = 0;
       if (waitpid(pid, &status, WNOHANG) == pid) {
-        report = {order->pid, static_cast<uint32_t>(status)};
+        report = {0, order->pid, static_cast<uint32_t>(status)};
         children.erase(order->pid);
       }
-    } else if (order->task == LaunchTask::kKill) {
+    } else if (order->task != LaunchTask::kTakeStatus) {
       continue;
     }
+    report.number = order->number;
     const int number = pidfd.get();
     const std::span<const int> descriptors(&number, pidfd.valid() ? 1 : 0);
     if (!SendFrame(socket, EncodeReport(report), descriptors, std::nullopt).ok()) return;

@@ -19,14 +19,17 @@ enum class LaunchTask : uint8_t {
   kStart,       // comes with the child's end of a socket; answered with its pidfd
   kKill,        // not answered
   kTakeStatus,  // waits for a child that has ended
+  kForget,      // kills it, and sees to its status when there is one; not answered
 };
 
 struct LaunchOrder {
   LaunchTask task = LaunchTask::kStart;
   uint32_t pid = 0;
+  uint64_t number = 0;  // of the order; its report has the same
 };
 
 struct LaunchReport {
+  uint64_t number = 0;
   uint32_t pid = 0;     // 0: it failed
   uint32_t status = 0;  // as of wait(2), or the errno of what failed
 };

@@ -54,33 +54,46 @@ absl::StatusOr<std::unique_ptr<Launcher>> Launcher::Fork(const char* name,
   return std::unique_ptr<Launcher>(new Launcher(name, std::move(process)));
 }
 
-absl::StatusOr<Frame> Launcher::Exchange(const LaunchOrder& order, const UniqueFd& descriptor,
-                                         uint64_t deadline_ns) {
+absl::StatusOr<Launcher::Answer> Launcher::Exchange(LaunchOrder order, const UniqueFd& descriptor,
+                                                    uint64_t deadline_ns) {
+  const int socket = process_.socket.get();
   const int number = descriptor.get();
   const std::span<const int> descriptors(&number, descriptor.valid() ? 1 : 0);
-  SS_RETURN_IF_ERROR(
-      SendFrame(process_.socket.get(), EncodeOrder(order), descriptors, deadline_ns));
-  return ReceiveFrame(process_.socket.get(), kMaxLaunchBytes, 1, deadline_ns);
+  order.number = ++last_number_;
+  SS_RETURN_IF_ERROR(SendFrame(socket, EncodeOrder(order), descriptors, deadline_ns));
+  while (true) {
+    // A report is sent in one piece: once some of it is there, all is.
+    SS_RETURN_IF_ERROR(AwaitFrame(socket, deadline_ns));
+    SS_ASSIGN_OR_RETURN(Frame frame, ReceiveFrame(socket, kMaxLaunchBytes, 1, std::nullopt));
+    const std::optional<LaunchReport> report = DecodeReport(frame.bytes);
+    if (!report) return absl::InternalError("of another version");
+    Answer answer = {*report, UniqueFd()};
+    if (!frame.descriptors.empty()) answer.descriptor = std::move(frame.descriptors[0]);
+    if (report->number == order.number) return answer;
+    // A child for which nobody waits any more.
+    if (answer.descriptor.valid()) {
+      SS_RETURN_IF_ERROR(SendFrame(socket, EncodeOrder({LaunchTask::kForget, report->pid}), {}, deadline_ns));
+    }
+  }
 }
 
 absl::StatusOr<SpawnedProcess> Launcher::Launch(uint64_t deadline_ns) {
   std::pair<UniqueFd, UniqueFd> ends;
   SS_ASSIGN_OR_RETURN(ends, MakeSocketPair());
   absl::MutexLock lock(&mutex_);
-  absl::StatusOr<Frame> frame = Exchange({LaunchTask::kStart, 0}, ends.second, deadline_ns);
-  if (!frame.ok()) {
+  absl::StatusOr<Answer> answer = Exchange({LaunchTask::kStart, 0}, ends.second, deadline_ns);
+  if (!answer.ok()) {
     return absl::UnavailableError(
-        absl::StrCat(name_, ": its launcher does not answer: ", frame.status().message(),
-                     " (restart the daemon)"));
+        absl::StrCat(name_, ": its launcher does not answer: ", answer.status().message(),
+                     " (restart the daemon if it stays so)"));
   }
-  const std::optional<LaunchReport> report = DecodeReport(frame->bytes);
-  if (!report) return absl::InternalError(absl::StrCat(name_, ": of another version"));
-  if (report->pid == 0 || frame->descriptors.size() != 1) {
-    return ErrnoStatus(static_cast<int>(report->status), name_, "it cannot be started");
+  if (answer->report.pid == 0 || !answer->descriptor.valid()) {
+    const int error = answer->report.status != 0 ? static_cast<int>(answer->report.status) : EPROTO;
+    return ErrnoStatus(error, name_, "it cannot be started");
   }
   SpawnedProcess child;
-  child.pid = static_cast<int>(report->pid);
-  child.pidfd = std::move(frame->descriptors[0]);
+  child.pid = static_cast<int>(answer->report.pid);
+  child.pidfd = std::move(answer->descriptor);
   child.socket = std::move(ends.first);
   return child;
 }
@@ -94,12 +107,11 @@ void Launcher::Kill(int pid) {
 
 absl::StatusOr<int> Launcher::TakeStatus(int pid) {
   absl::MutexLock lock(&mutex_);
-  SS_ASSIGN_OR_RETURN(const Frame frame,
+  SS_ASSIGN_OR_RETURN(const Answer answer,
                       Exchange({LaunchTask::kTakeStatus, static_cast<uint32_t>(pid)}, UniqueFd(),
                                MonotonicNs() + kStatusNs));
-  const std::optional<LaunchReport> report = DecodeReport(frame.bytes);
-  if (!report || report->pid != static_cast<uint32_t>(pid)) return absl::NotFoundError("it has not ended");
-  return static_cast<int>(report->status);
+  if (answer.report.pid != static_cast<uint32_t>(pid)) return absl::NotFoundError("it has not ended");
+  return static_cast<int>(answer.report.status);
 }
 
 }  // namespace startscope

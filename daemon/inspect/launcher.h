@@ -42,12 +42,18 @@ class Launcher {
  private:
   Launcher(std::string name, SpawnedProcess process)
       : name_(std::move(name)), process_(std::move(process)) {}
-  absl::StatusOr<Frame> Exchange(const LaunchOrder& order, const UniqueFd& descriptor,
+  struct Answer {
+    LaunchReport report;
+    UniqueFd descriptor;
+  };
+  // The report of this very order: those of orders that were given up may still come before it.
+  absl::StatusOr<Answer> Exchange(LaunchOrder order, const UniqueFd& descriptor,
                                  uint64_t deadline_ns) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const std::string name_;
   absl::Mutex mutex_;
   SpawnedProcess process_ ABSL_GUARDED_BY(mutex_);
+  uint64_t last_number_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace startscope

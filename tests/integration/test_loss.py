@@ -14,6 +14,8 @@ import threading
 import time
 import unittest
 
+import grpc
+
 import harness
 from rpc import Rpc, as_dict, grpc, startup_service_pb2
 
@@ -135,39 +137,51 @@ class Loss(unittest.TestCase):
             message = startup_service_pb2.WatchStartupsRequest(until="UNTIL_EXIT")
             message.allow.add().cgroup_path.append("/startscope-storm")
             message.allow.add().cgroup_path.append("/startscope-calm")
-            stream = rpc.stub.WatchStartups(message, timeout=60)
-            delivered, throttled, pids = {}, {}, {}
+            stream = rpc.stub.WatchStartups(message, timeout=120)
+            self.assertTrue(next(stream).HasField("armed"))
+            delivered, throttled = {}, {}
 
-            def run():
-                for name, count, enter in (("storm", storm, in_storm), ("calm", calm, in_calm)):
-                    done = subprocess.run([harness.program("fork_storm"), str(count), hello],
-                                          stdout=subprocess.PIPE, text=True, preexec_fn=enter,
-                                          check=True)
-                    pids[name] = [int(line) for line in done.stdout.split()]
+            def read():
+                with contextlib.suppress(grpc.RpcError):
+                    for response in stream:
+                        if response.HasField("startup_finished"):
+                            path = response.startup_finished.process.cgroup_path
+                            delivered[path] = delivered.get(path, 0) + 1
+                        elif response.HasField("throttled"):
+                            path = response.throttled.cgroup_path
+                            throttled[path] = throttled.get(path, 0) + response.throttled.count
 
-            work = threading.Thread(target=run)
-            for response in stream:
-                kind = response.WhichOneof("event")
-                if kind == "armed":
-                    work.start()
-                elif kind == "startup_finished":
-                    path = response.startup_finished.process.cgroup_path
-                    delivered[path] = delivered.get(path, 0) + 1
-                elif kind == "throttled":
-                    path = response.throttled.cgroup_path
-                    throttled[path] = throttled.get(path, 0) + response.throttled.count
-                # fork_storm itself is started too.
-                ours = [path for path in (*delivered, *throttled) if path.startswith("/startscope-")]
-                if sum(delivered.get(path, 0) + throttled.get(path, 0)
-                       for path in set(ours)) >= storm + calm + 2:
-                    break
+            def run(count, enter):
+                subprocess.run([harness.program("fork_storm"), str(count), hello], stdout=subprocess.DEVNULL,
+                               preexec_fn=enter, check=True)
+
+            rounds, calm_over = [], threading.Event()
+
+            def rage():
+                while not calm_over.is_set():
+                    run(storm, in_storm)
+                    rounds.append(storm + 1)  # fork_storm itself is started too
+
+            threads = [threading.Thread(target=read), threading.Thread(target=rage)]
+            for thread in threads:
+                thread.start()
+            # The others start when the storm is throttled already, one after the other, amid it.
+            harness.wait_for(lambda: throttled, "the storm to be throttled")
+            run(calm, in_calm)
+            calm_over.set()
+            threads[1].join()
+            started = {"/startscope-storm": sum(rounds), "/startscope-calm": calm + 1}
+            harness.wait_for(
+                lambda: sum(delivered.values()) + sum(throttled.values()) >= sum(started.values()),
+                "all starts to be told of or counted")
             stream.cancel()
-            work.join()
+            threads[0].join()
             status = rpc.stub.GetStatus(startup_service_pb2.GetStatusRequest())
         print(delivered, throttled, end=" ")
-        self.assertEqual(delivered.get("/startscope-calm"), calm + 1)
-        self.assertNotIn("/startscope-calm", throttled)
-        self.assertEqual(delivered["/startscope-storm"] + throttled["/startscope-storm"], storm + 1)
+        self.assertEqual(delivered.get("/startscope-calm"), started["/startscope-calm"])
+        self.assertEqual(list(throttled), ["/startscope-storm"])
+        self.assertEqual(delivered["/startscope-storm"] + throttled["/startscope-storm"],
+                         started["/startscope-storm"])
         counter = loss(status, "THROTTLED")
         # What else this machine starts may be throttled too.
         self.assertGreaterEqual(int(counter["lost"]), throttled["/startscope-storm"])
