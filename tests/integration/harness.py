@@ -111,9 +111,10 @@ class Daemon:
 
     def __exit__(self, *unused):
         code = self.stop()
-        said = self.log()[-2000:]
+        failed = code not in (None, 0) and not self.killed
+        said = self.log()[-2000:] if failed else ""
         shutil.rmtree(self.directory, ignore_errors=True)
-        if code not in (None, 0) and not self.killed:
+        if failed:
             raise AssertionError(f"the daemon ended by itself with {code}: {said}")
 
 

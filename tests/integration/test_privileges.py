@@ -264,12 +264,12 @@ class Manager(unittest.TestCase):
         process, manager, _ = self.start(WATCHDOG_USEC="1000000")
         self.assertIn(b"READY=1", manager.recv(256))
         # Only the core thread is stopped, by a tracer.
-        threads = {}
-        for task in os.listdir(f"/proc/{process.pid}/task"):
-            name = pathlib.Path(f"/proc/{process.pid}/task/{task}/comm").read_text().strip()
-            threads[name] = int(task)
-        self.assertIn("core", threads, threads)
-        tracer = subprocess.Popen(["strace", "-p", str(threads["core"]), "-e", "inject=all:delay_enter=30s",
+        def threads():
+            tasks = pathlib.Path(f"/proc/{process.pid}/task")
+            return {(task / "comm").read_text().strip(): int(task.name) for task in tasks.iterdir()}
+
+        core = harness.wait_for(lambda: threads().get("core"), "the core thread to have its name")
+        tracer = subprocess.Popen(["strace", "-p", str(core), "-e", "inject=all:delay_enter=30s",
                                    "-o", "/dev/null"], stderr=subprocess.DEVNULL)
         self.addCleanup(tracer.wait)
         self.addCleanup(tracer.terminate)
