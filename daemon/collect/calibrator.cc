@@ -28,11 +28,11 @@ namespace startscope {
 namespace {
 
 constexpr size_t kPageBytes = 4096;
-constexpr size_t kFaults = 256;
-constexpr size_t kMappings = 64;
-constexpr size_t kHits = 256;
+constexpr size_t kFaults = 128;
+constexpr size_t kMappings = 32;
+constexpr size_t kHits = 128;
 // Each is measured so often, and the least counts: what disturbs only adds.
-constexpr int kRepetitions = 20;
+constexpr int kRepetitions = 8;
 constexpr int kAnswerMs = 500;
 constexpr uint32_t kImage = 0xffffff;  // no image of the registry has this number
 constexpr uint32_t kSmallRingPages = 16;
