@@ -152,10 +152,11 @@ Capture::~Capture() {
     for (Slot& slot : slots_) slot.watches = 0;
     UpdateProbes().IgnoreError();
   }
-  images_.reset();
+  // The core thread asks for images until it ends; what the resolver still has for it then nobody reads.
   stopping_ = true;
   source_->Wake();
   core_.join();
+  images_.reset();
   if (recording_) recording_->Finish().IgnoreError();
 }
 
