@@ -228,10 +228,8 @@ void ImageRegistry::Resolve(const SymbolRequest& request) {
 uint32_t ImageRegistry::WantedKinds() const {
   constexpr uint32_t kDlopenKinds = 1u << static_cast<unsigned>(MarkKind::kDlopen) |
                                     1u << static_cast<unsigned>(MarkKind::kDlclose);
-  const uint32_t wanted = (wanted_.startup ? ~(kDlopenKinds | kFunctionMarks) : 0u) |
-                          (wanted_.dlopen ? kDlopenKinds : 0u) |
-                          (wanted_.functions ? kFunctionMarks : 0u);
-  return wanted & ~options_.needless_marks;
+  return (wanted_.startup ? ~(kDlopenKinds | kFunctionMarks) : 0u) |
+         (wanted_.dlopen ? kDlopenKinds : 0u) | (wanted_.functions ? kFunctionMarks : 0u);
 }
 
 // Some site of it is wanted and not in place.
@@ -288,6 +286,9 @@ std::shared_ptr<const ImageFacts> ImageRegistry::Admit(OpenedFile file, const Or
   Inspector::Result result = inspector_->Inspect(ToInspect(file, {origin.root, label}),
                                                  {role == Role::kLoader, role == Role::kLibrary});
   result.facts.file = file.id;
+  std::erase_if(result.facts.sites, [this](const MarkSite& site) {
+    return (options_.needless_marks & (1u << static_cast<unsigned>(site.kind))) != 0;
+  });
   auto facts = std::make_shared<const ImageFacts>(std::move(result.facts));
   if (result.passing) {
     // Said of this start, and asked again for the next.

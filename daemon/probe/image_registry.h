@@ -38,7 +38,7 @@ struct ImageRegistryOptions {
   size_t max_waiting = 1024;
   NeverProbe never_probe;
   DebugFinderOptions debug_files;
-  // Bit per MarkKind that is never placed, because something cheaper shows the same moment.
+  // Bit per MarkKind that no image has here, because something cheaper shows the same moment.
   uint32_t needless_marks = 0;
 };
 
