@@ -3,8 +3,8 @@
 # SPDX-FileCopyrightText: The startscope authors
 
 # run.sh [unit|integration|all]: installs what it needs (as root), builds, and runs the tests. `unit`
-# needs no privileges; `integration` traces for real and fails where it cannot. Ends with one line,
-# "N passed, N failed".
+# needs no privileges; `integration` traces for real and fails where it cannot; `all` also measures what a
+# traced start costs, within bounds that only a gross regression meets. Ends with one line, "N passed, N failed".
 
 set -u
 

@@ -12,7 +12,6 @@
 #include <optional>
 #include <utility>
 
-#include "absl/random/random.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
@@ -27,31 +26,13 @@
 #include "client/render/watch_line.h"
 #include "client/signal_guard.h"
 #include "client/timeline_assembler.h"
+#include "client/watch_resumption.h"
 #include "client/watch_stream.h"
 
 namespace startscope {
 namespace {
 
 using startscope::v1::WatchStartupsResponse;
-
-// How long to wait before the first attempt to come back, and at most.
-constexpr absl::Duration kFirstWait = absl::Milliseconds(100);
-constexpr absl::Duration kLongestWait = absl::Seconds(5);
-// How long the daemon is to follow for a watch whose stream was cut.
-constexpr int kKeepArmedSeconds = 10;
-constexpr absl::Duration kEndPatience = absl::Seconds(1);
-
-bool MayComeBack(const grpc::Status& status) {
-  switch (status.error_code()) {
-    case grpc::StatusCode::OK:
-    case grpc::StatusCode::CANCELLED:
-    case grpc::StatusCode::UNAVAILABLE:
-    case grpc::StatusCode::RESOURCE_EXHAUSTED:
-      return true;
-    default:
-      return false;
-  }
-}
 
 // One watch from its first message to its summary, over as many streams as it takes. Main thread only.
 class WatchSession {
@@ -111,27 +92,16 @@ class WatchSession {
       }
       if (auto event = (*stream)->Take(); event.has_value()) Handle(*event);
     }
-    if (!stream_over_ && !token_.empty() && Reconnects()) SayGoodbye();
-  }
-
-  // The daemon need not follow any longer for this watch.
-  void SayGoodbye() {
-    grpc::ClientContext context;
-    context.set_deadline(absl::ToChronoTime(absl::Now() + kEndPatience));
-    startscope::v1::EndWatchRequest request;
-    startscope::v1::EndWatchResponse response;
-    request.set_resume_token(token_);
-    // A daemon without this call holds nothing.
-    (void)connection_->stub().EndWatch(&context, request, &response);
+    if (!stream_over_ && !token_.empty() && Reconnects()) {
+      EndWatch(connection_->stub(), token_);
+    }
   }
 
   // Waits, longer from time to time, and connects; gives up when the user does.
   void ComeBack() {
     while (true) {
-      const absl::Duration wait = wait_ * absl::Uniform(random_, 0.5, 1.0);
-      wait_ = std::min(2 * wait_, kLongestWait);
       pollfd entry = {.fd = signals_.fd(), .events = POLLIN, .revents = 0};
-      const auto wait_ms = static_cast<int>(absl::ToInt64Milliseconds(wait));
+      const auto wait_ms = static_cast<int>(absl::ToInt64Milliseconds(wait_.NextSpread()));
       const int left_ms = RemainingMs();
       poll(&entry, 1, left_ms < 0 ? wait_ms : std::min(wait_ms, left_ms));
       if (signals_.Take().has_value() || RemainingMs() == 0) {
@@ -224,7 +194,7 @@ class WatchSession {
   }
 
   void HandleArmed(const startscope::v1::Armed& armed) {
-    wait_ = kFirstWait;
+    wait_.Reset();
     if (outage_since_.has_value()) {
       timelines_ = TimelineAssembler();  // what was cut short comes again as a whole
       const auto gone =
@@ -314,8 +284,7 @@ class WatchSession {
   std::string token_;
   bool stream_over_ = false;
   std::optional<absl::Time> outage_since_;
-  absl::Duration wait_ = kFirstWait;
-  absl::BitGen random_;
+  ComeBackWait wait_;
   uint64_t shown_ = 0;
   uint64_t dropped_ = 0;
   uint64_t losses_ = 0;

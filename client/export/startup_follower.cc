@@ -9,21 +9,16 @@
 #include <memory>
 #include <utility>
 
-#include "absl/random/random.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "client/commands/watch_request.h"
+#include "client/watch_resumption.h"
 #include "client/watch_stream.h"
 
 namespace startscope {
 namespace {
 
 using startscope::v1::WatchStartupsResponse;
-
-constexpr absl::Duration kFirstWait = absl::Milliseconds(100);
-constexpr absl::Duration kLongestWait = absl::Seconds(5);
-constexpr int kKeepArmedSeconds = 10;
-constexpr absl::Duration kEndPatience = absl::Seconds(1);
 
 class Follower {
  public:
@@ -52,8 +47,7 @@ class Follower {
       Fail(std::get<Failure>(opened));
       return;
     }
-    const absl::Time again = absl::Now() + wait_ * absl::Uniform(random_, 0.5, 1.0);
-    wait_ = std::min(2 * wait_, kLongestWait);
+    const absl::Time again = absl::Now() + wait_.NextSpread();
     while (!exit_code_.has_value() && absl::Now() < again) Wait(-1, again);
   }
 
@@ -82,7 +76,7 @@ class Follower {
         HandleEnd(std::get<grpc::Status>(*event));
       }
     }
-    if (!over && !token_.empty()) SayGoodbye();
+    if (!over && !token_.empty()) EndWatch(connection_->stub(), token_);
   }
 
   // Until there is something to read from `fd`, a signal, a tick or `until`.
@@ -106,7 +100,7 @@ class Follower {
   void Handle(WatchStartupsResponse& message) {
     if (!message.resume_token().empty()) token_ = message.resume_token();
     if (message.event_case() == WatchStartupsResponse::kArmed) {
-      wait_ = kFirstWait;
+      wait_.Reset();
       if (down_) PrintError(absl::StrCat("the ", connection_->description(), " is back"));
       handler_.OnUp(down_);
       next_tick_ = absl::InfinitePast();
@@ -117,16 +111,12 @@ class Follower {
   }
 
   void HandleEnd(const grpc::Status& status) {
-    const grpc::StatusCode code = status.error_code();
-    const bool passing = code == grpc::StatusCode::OK || code == grpc::StatusCode::CANCELLED ||
-                         code == grpc::StatusCode::UNAVAILABLE ||
-                         code == grpc::StatusCode::RESOURCE_EXHAUSTED;
     const Failure failure =
         status.ok() ? Failure{kExitConnectionLost,
                               absl::UnavailableError(absl::StrCat(
                                   "the ", connection_->description(), " ended the watch"))}
                     : connection_->Explain(status, was_armed_);
-    if (!was_armed_ || !passing) {
+    if (!was_armed_ || !MayComeBack(status)) {
       Fail(failure);
       return;
     }
@@ -137,18 +127,8 @@ class Follower {
     }
     down_ = true;
     // One that takes connections and ends each stream at once is not to be asked without a pause.
-    const absl::Time again = absl::Now() + wait_;
-    wait_ = std::min(2 * wait_, kLongestWait);
+    const absl::Time again = absl::Now() + wait_.Next();
     while (!exit_code_.has_value() && absl::Now() < again) Wait(-1, again);
-  }
-
-  void SayGoodbye() {
-    grpc::ClientContext context;
-    context.set_deadline(absl::ToChronoTime(absl::Now() + kEndPatience));
-    startscope::v1::EndWatchRequest request;
-    startscope::v1::EndWatchResponse response;
-    request.set_resume_token(token_);
-    (void)connection_->stub().EndWatch(&context, request, &response);
   }
 
   void Fail(const Failure& failure) {
@@ -166,8 +146,7 @@ class Follower {
   std::string token_;
   bool was_armed_ = false;
   bool down_ = false;
-  absl::Duration wait_ = kFirstWait;
-  absl::BitGen random_;
+  ComeBackWait wait_;
 };
 
 }  // namespace
