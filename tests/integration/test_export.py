@@ -158,7 +158,7 @@ class ExportTest(unittest.TestCase):
         self.run_until(collector.roots, "a trace at the collector")
         collector.stop()
         delivered = len(collector.roots())
-        self.run_program(20)
+        self.run_program(40)  # the last ones may not have come when it is stopped
         self.assertEqual(export.stop(), 8, export.log())
         exported, offered = map(int, re.search(r"exported (\d+) of (\d+) startup",
                                                export.log()).groups())

@@ -78,6 +78,10 @@ class Resume(unittest.TestCase):
                 first.read(lambda kind: kind == "armed")
                 wanted = start(1)
                 first.read(lambda kind: len(first.pids) == 1)
+            with Rpc(daemon) as rpc:
+                # Until its end is noticed, what comes is the cut stream's.
+                harness.wait_for(lambda: rpc.stub.GetStatus(
+                    startup_service_pb2.GetStatusRequest(), timeout=30).subscribers == 0, "the cut")
             start(100)
             with Rpc(daemon) as rpc:
                 second = Stream(rpc, request(resume_token=first.token))
