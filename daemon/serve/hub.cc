@@ -143,23 +143,25 @@ Subscription Hub::Subscribe(WatchMask mask, StartupFilter filter, bool progress,
         made.past.oldest_end_boottime_ns = oldest.begin_boottime_ns + oldest.total_ns;
       }
     }
+    Entry entry{mask, made.subscriber, false, next_serial_, nullptr};
     const uint64_t oldest = OldestSerial();
     if (terms.after && oldest > after + 1) made.past.gone = oldest - after - 1;
     const auto parked = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) {
       return terms.parked != nullptr && entry.subscriber == terms.parked;
     });
     if (parked != entries_.end()) {
-      if (parked->oldest_when_parked <= after + 1 && parked->gone.size() < kGoneRemembered) {
-        made.past.gone_matching =
-            std::count_if(parked->gone.begin(), parked->gone.end(),
-                          [&](uint64_t serial) { return serial > after; });
+      if (after + 1 >= parked->since && after + RecentSerials::kSpan >= next_serial_) {
+        made.past.gone_matching = parked->matched->CountFrom(after + 1, oldest - 1);
       }
       made.subscriber->Inherit(*parked->subscriber);
+      entry.since = parked->since;
+      entry.matched = std::move(parked->matched);
       dropped_by_gone_ += parked->subscriber->dropped();
       skipped_by_gone_ += parked->subscriber->skipped();
       entries_.erase(parked);
     }
-    entries_.push_back({mask, made.subscriber, false, 0, {}});
+    if (entry.matched == nullptr) entry.matched = std::make_unique<RecentSerials>();
+    entries_.push_back(std::move(entry));
   }
   const auto wanted = [&](const Kept& kept) {
     if (terms.parked != nullptr) {
@@ -192,9 +194,7 @@ void Hub::Unsubscribe(const std::shared_ptr<Subscriber>& subscriber) {
 void Hub::Park(const std::shared_ptr<Subscriber>& subscriber) {
   absl::MutexLock lock(&mutex_);
   for (Entry& entry : entries_) {
-    if (entry.subscriber != subscriber) continue;
-    entry.parked = true;
-    entry.oldest_when_parked = OldestSerial();
+    if (entry.subscriber == subscriber) entry.parked = true;
   }
   subscriber->Park();
 }
@@ -339,11 +339,13 @@ void Hub::Publish(WatchMask watches, bool goes_on, std::shared_ptr<const Startup
   {
     absl::MutexLock lock(&mutex_);
     serial = next_serial_++;
-    for (const Entry& entry : entries_) {
+    for (Entry& entry : entries_) {
+      const bool matches = (entry.mask & watches) != 0 &&
+                           entry.subscriber->filter_.Matches(*startup, *cgroups_);
+      if (matches) entry.matched->Add(serial);
       if (entry.parked) continue;
       subscribers.push_back(entry.subscriber);
-      if ((entry.mask & watches) == 0) continue;
-      std::swap(subscribers[targets++], subscribers.back());
+      if (matches) std::swap(subscribers[targets++], subscribers.back());
     }
     Kept kept{serial, watches, goes_on, 0, startup};
     if (goes_on) {
@@ -358,7 +360,7 @@ void Hub::Publish(WatchMask watches, bool goes_on, std::shared_ptr<const Startup
   if (in_batch_) ++unannounced_startups_;
   for (size_t i = 0; i < subscribers.size(); ++i) {
     Subscriber& subscriber = *subscribers[i];
-    if (i < targets && subscriber.filter_.Matches(*startup, *cgroups_)) {
+    if (i < targets) {
       subscriber.Push(FinishedItem{startup, serial}, in_batch_);
       if (in_batch_ && std::find(to_announce_.begin(), to_announce_.end(), subscribers[i]) ==
                            to_announce_.end()) {
@@ -389,12 +391,6 @@ void Hub::Keep(Kept kept) {
 
 void Hub::Evict() {
   const Kept& oldest = kept_.front();
-  for (Entry& entry : entries_) {
-    if (!entry.parked || (entry.mask & oldest.watches) == 0) continue;
-    if (entry.gone.size() >= kGoneRemembered) continue;
-    if (!entry.subscriber->filter_.Matches(*oldest.startup, *cgroups_)) continue;
-    entry.gone.push_back(oldest.serial);
-  }
   kept_entries_ -= TimelineEntries(*oldest.startup);
   if (oldest.goes_on) --kept_going_on_;
   ++evicted_;

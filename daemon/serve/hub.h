@@ -17,6 +17,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "daemon/model/startup_listener.h"
+#include "daemon/serve/recent_serials.h"
 #include "daemon/serve/startup_filter.h"
 
 namespace startscope {
@@ -29,9 +30,6 @@ struct HubOptions {
   // Timeline entries of those, in all; older startups lose theirs first.
   size_t kept_timeline_entries = 262144;
 };
-
-// Startups that left the ring while a parked watch wanted them; beyond this only that they are many.
-inline constexpr size_t kGoneRemembered = 65536;
 
 // What a subscriber takes from its queue. Small, and shared where it is not: a queue holds thousands
 // for a client that does not read, and there may be many of those.
@@ -195,9 +193,10 @@ class Hub : public StartupListener {
     WatchMask mask = 0;
     std::shared_ptr<Subscriber> subscriber;
     bool parked = false;
-    // Of a parked one: what the ring held at that time, and what it wanted that left the ring since.
-    uint64_t oldest_when_parked = 0;
-    std::vector<uint64_t> gone;
+    // The first serial it could be given, or the one whose place it took; and which since then were
+    // its own. A stream may have been cut long before that is noticed, so this begins at its begin.
+    uint64_t since = 0;
+    std::unique_ptr<RecentSerials> matched;
   };
   // One breakdown that was given to subscribers.
   struct Kept {

@@ -86,6 +86,46 @@ TEST_F(HubResume, OfAParkedWatchTheGoneAreCountedByItsOwnFilter) {
   EXPECT_THAT(Names(taken.past.items), ElementsAre("7", "9"));
 }
 
+TEST_F(HubResume, WhatLeftTheRingBeforeTheCutWasNoticedIsCountedToo) {
+  const auto first = hub_.Subscribe(1, All(kUser), false);
+  for (int i = 1; i <= 9; ++i) hub_.OnFinished(1, MakeStartup(std::to_string(i), i % 2 ? 1000 : 0));
+  hub_.Park(first);
+  for (int i = 10; i <= 12; ++i) hub_.OnFinished(1, MakeStartup(std::to_string(i), 1000));
+  const Subscription second =
+      hub_.Subscribe(1, All(kUser), false, {.after = 1, .parked = first});
+  EXPECT_EQ(second.past.gone, 7u);                     // 2 to 8
+  EXPECT_EQ(second.past.gone_matching.value_or(0), 3u);  // 3, 5 and 7
+  EXPECT_THAT(Names(second.past.items), ElementsAre("9", "10", "11", "12"));
+  // Cut again before it read any of this.
+  hub_.Park(second.subscriber);
+  hub_.OnFinished(1, MakeStartup("13", 1000));
+  const Subscription third =
+      hub_.Subscribe(1, All(kUser), false, {.after = 1, .parked = second.subscriber});
+  EXPECT_EQ(third.past.gone_matching.value_or(0), 4u);
+  EXPECT_THAT(Names(third.past.items), ElementsAre("10", "11", "12", "13"));
+}
+
+TEST_F(HubResume, WhatIsTooLongAgoToBeRememberedIsNotCountedAsNone) {
+  const auto first = hub_.Subscribe(1, All(kUser), false);
+  hub_.Park(first);
+  const auto startup = MakeStartup("1", 1000);
+  for (uint64_t i = 0; i <= RecentSerials::kSpan; ++i) hub_.OnFinished(1, startup);
+  const Subscription taken = hub_.Subscribe(1, All(kUser), false, {.after = 0, .parked = first});
+  EXPECT_EQ(taken.past.gone, RecentSerials::kSpan - 3);
+  EXPECT_FALSE(taken.past.gone_matching.has_value());
+}
+
+TEST(RecentSerials, CountsWhatWasAddedAndForgetsWhatIsOverwritten) {
+  RecentSerials serials;
+  for (const uint64_t serial : {1, 3, 4}) serials.Add(serial);
+  EXPECT_EQ(serials.CountFrom(1, 4), 3u);
+  EXPECT_EQ(serials.CountFrom(2, 9), 2u);
+  serials.Add(RecentSerials::kSpan + 2);  // in the place of 2; 1 is overwritten
+  EXPECT_EQ(serials.CountFrom(3, RecentSerials::kSpan + 2), 3u);
+  serials.Add(4 * RecentSerials::kSpan);
+  EXPECT_EQ(serials.CountFrom(3 * RecentSerials::kSpan + 1, 4 * RecentSerials::kSpan), 1u);
+}
+
 TEST_F(HubResume, OfAParkedWatchOnlyItsOwnStartupsAreReplayed) {
   const auto first = hub_.Subscribe(1, All(kRoot), false);
   hub_.Park(first);
