@@ -103,6 +103,11 @@ void AddCapacities(CLI::App* app, startscope::DaemonOptions* options) {
         ->check(CLI::Range(1, 1 << 24))
         ->capture_default_str();
   };
+  const auto bytes = [&](const char* name, size_t* value, const char* help) {
+    app->add_option(name, *value, help)
+        ->check(CLI::Range(uint64_t{1} << 20, uint64_t{1} << 34))
+        ->capture_default_str();
+  };
   app->add_option("--ring-bytes", capture.bpf.ring_bytes,
                   "Size of the kernel's event ring, a power of two")
       ->capture_default_str();
@@ -127,7 +132,11 @@ void AddCapacities(CLI::App* app, startscope::DaemonOptions* options) {
       ->capture_default_str();
   count("--queue-startups", &options->hub.queue_items,
         "Startups waiting for one subscriber before further ones are dropped");
+  bytes("--queue-bytes", &options->hub.queue_bytes,
+        "Memory of what waits for all subscribers; beyond it those for whom most is waiting lose "
+        "their oldest");
   count("--keep", &options->hub.kept_startups, "Finished startups kept for list and show");
+  bytes("--keep-bytes", &options->hub.kept_bytes, "Memory of those");
 }
 
 absl::Status ParseListen(const std::vector<std::string>& listen,

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "daemon/serve/size_in_memory.h"
+
 namespace startscope {
 namespace {
 
@@ -15,107 +17,28 @@ namespace {
 constexpr size_t kStormStartups = 3;
 constexpr uint64_t kAnnounceIntervalNs = 3'500'000;
 
+// Where the queues hold too much, this part of it is dropped at once.
+constexpr size_t kRelief = 8;
+
+size_t SizeInMemory(const FinishedPhase& phase) {
+  return phase.startup_id.size() + SizeInMemory(phase.slice);
+}
+
+size_t SizeInMemory(const ThrottledGroup& group) { return sizeof(group); }
+
 size_t TimelineEntries(const Startup& startup) {
   return startup.timeline ? startup.timeline->entries.size() : 0;
 }
 
+Unsent operator+(const Unsent& a, const Unsent& b) {
+  return {a.startups + b.startups, a.messages + b.messages};
+}
+
+UnsentItems operator+(const UnsentItems& a, const UnsentItems& b) {
+  return {a.queue_full + b.queue_full, a.queues_too_large + b.queues_too_large};
+}
+
 }  // namespace
-
-std::optional<HubItem> Subscriber::Pop(absl::Duration timeout) {
-  absl::MutexLock lock(&mutex_);
-  mutex_.AwaitWithTimeout(absl::Condition(this, &Subscriber::HasNews), timeout);
-  if (!losses_.empty()) {
-    const auto loss = *losses_.begin();
-    losses_.erase(losses_.begin());
-    return LostItem{loss.first, loss.second, lost_total_[loss.first]};
-  }
-  if (items_.empty()) return std::nullopt;
-  HubItem item = std::move(items_.front());
-  items_.pop_front();
-  if (const auto* finished = std::get_if<FinishedItem>(&item)) popped_ = finished->serial;
-  return item;
-}
-
-bool Subscriber::closed() const {
-  absl::MutexLock lock(&mutex_);
-  return closed_ && items_.empty() && losses_.empty();
-}
-
-bool Subscriber::has_more() const {
-  absl::MutexLock lock(&mutex_);
-  return !items_.empty() || !losses_.empty();
-}
-
-uint64_t Subscriber::dropped() const {
-  absl::MutexLock lock(&mutex_);
-  const auto found = lost_total_.find(LossStage::kSubscriber);
-  return found == lost_total_.end() ? 0 : found->second;
-}
-
-uint64_t Subscriber::skipped() const {
-  absl::MutexLock lock(&mutex_);
-  return skipped_;
-}
-
-uint64_t Subscriber::position() const {
-  absl::MutexLock lock(&mutex_);
-  return items_.empty() ? std::max(popped_, seen_) : popped_;
-}
-
-void Subscriber::Saw(uint64_t serial) {
-  absl::MutexLock lock(&mutex_);
-  seen_ = std::max(seen_, serial);
-}
-
-void Subscriber::Park() {
-  absl::MutexLock lock(&mutex_);
-  closed_ = true;
-  items_ = {};
-  // What had no room in the queue may still be in the ring.
-  losses_.erase(LossStage::kSubscriber);
-}
-
-void Subscriber::Inherit(const Subscriber& parked) {
-  absl::MutexLock theirs(&parked.mutex_);
-  absl::MutexLock lock(&mutex_);
-  losses_ = parked.losses_;
-  for (const auto& [stage, count] : parked.lost_total_) {
-    if (stage != LossStage::kSubscriber) lost_total_[stage] = count;
-  }
-}
-
-void Subscriber::Push(HubItem item, bool quietly) {
-  absl::MutexLock lock(&mutex_);
-  if (closed_) return;
-  if (items_.size() >= capacity_) {
-    // Only startups count: progress messages are a courtesy that a full queue does without.
-    if (!std::holds_alternative<FinishedItem>(item) && !std::holds_alternative<LoaderItem>(item)) {
-      ++skipped_;
-      return;
-    }
-    ++losses_[LossStage::kSubscriber];
-    ++lost_total_[LossStage::kSubscriber];
-    return;
-  }
-  quiet_ = quietly && (quiet_ || items_.empty()) && 2 * (items_.size() + 1) < capacity_;
-  items_.push_back(std::move(item));
-}
-
-void Subscriber::Announce() {
-  absl::MutexLock lock(&mutex_);
-  quiet_ = false;
-}
-
-void Subscriber::Lose(LossStage stage, uint64_t count) {
-  absl::MutexLock lock(&mutex_);
-  losses_[stage] += count;
-  lost_total_[stage] += count;
-}
-
-void Subscriber::Close() {
-  absl::MutexLock lock(&mutex_);
-  closed_ = true;
-}
 
 std::shared_ptr<Subscriber> Hub::Subscribe(WatchMask mask, StartupFilter filter, bool progress) {
   return Subscribe(mask, std::move(filter), progress, {}).subscriber;
@@ -124,7 +47,8 @@ std::shared_ptr<Subscriber> Hub::Subscribe(WatchMask mask, StartupFilter filter,
 Subscription Hub::Subscribe(WatchMask mask, StartupFilter filter, bool progress,
                             const ReplayTerms& terms) {
   Subscription made;
-  made.subscriber = std::make_shared<Subscriber>(std::move(filter), progress, options_.queue_items);
+  made.subscriber = std::make_shared<Subscriber>(std::move(filter), progress, options_.queue_items,
+                                                 load_);
   const uint64_t after = terms.after.value_or(0);
   std::vector<Kept> past;
   {
@@ -156,8 +80,7 @@ Subscription Hub::Subscribe(WatchMask mask, StartupFilter filter, bool progress,
       made.subscriber->Inherit(*parked->subscriber);
       entry.since = parked->since;
       entry.matched = std::move(parked->matched);
-      dropped_by_gone_ += parked->subscriber->dropped();
-      skipped_by_gone_ += parked->subscriber->skipped();
+      unsent_by_gone_ = unsent_by_gone_ + parked->subscriber->unsent();
       entries_.erase(parked);
     }
     if (entry.matched == nullptr) entry.matched = std::make_unique<RecentSerials>();
@@ -186,8 +109,7 @@ void Hub::Unsubscribe(const std::shared_ptr<Subscriber>& subscriber) {
     return entry.subscriber == subscriber;
   });
   if (gone == entries_.end()) return;
-  dropped_by_gone_ += subscriber->dropped();
-  skipped_by_gone_ += subscriber->skipped();
+  unsent_by_gone_ = unsent_by_gone_ + subscriber->unsent();
   entries_.erase(gone, entries_.end());
 }
 
@@ -249,23 +171,21 @@ size_t Hub::kept() const {
   return kept_.size() - kept_going_on_;
 }
 
-uint64_t Hub::dropped() const {
+UnsentItems Hub::unsent() const {
   absl::MutexLock lock(&mutex_);
-  uint64_t total = dropped_by_gone_;
-  for (const Entry& entry : entries_) total += entry.subscriber->dropped();
-  return total;
-}
-
-uint64_t Hub::skipped() const {
-  absl::MutexLock lock(&mutex_);
-  uint64_t total = skipped_by_gone_;
-  for (const Entry& entry : entries_) total += entry.subscriber->skipped();
-  return total;
+  UnsentItems sum = unsent_by_gone_;
+  for (const Entry& entry : entries_) sum = sum + entry.subscriber->unsent();
+  return sum;
 }
 
 uint64_t Hub::evicted() const {
   absl::MutexLock lock(&mutex_);
   return evicted_;
+}
+
+uint64_t Hub::evicted_for_bytes() const {
+  absl::MutexLock lock(&mutex_);
+  return evicted_for_bytes_;
 }
 
 uint64_t Hub::entries_evicted() const {
@@ -279,7 +199,7 @@ uint64_t Hub::last_serial() const {
 }
 
 void Hub::Deliver(WatchMask watches, const Startup& startup, bool progress_only,
-                  const HubItem& item) {
+                  const QueuedItem& item) {
   std::vector<std::shared_ptr<Subscriber>> targets;
   {
     absl::MutexLock lock(&mutex_);
@@ -291,6 +211,33 @@ void Hub::Deliver(WatchMask watches, const Startup& startup, bool progress_only,
   }
   for (const auto& target : targets) {
     if (target->filter_.Matches(startup, *cgroups_)) target->Push(item);
+  }
+  RelieveQueues();
+}
+
+template <typename Item, typename T>
+QueuedItem Hub::Queued(const T& thing) const {
+  return {Item{std::make_shared<const T>(thing)},
+          std::make_shared<const QueueCharge>(load_, SizeInMemory(thing))};
+}
+
+void Hub::RelieveQueues() {
+  if (*load_ <= options_.queue_bytes) return;
+  std::vector<std::shared_ptr<Subscriber>> all;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const Entry& entry : entries_) all.push_back(entry.subscriber);
+  }
+  if (all.empty()) return;
+  size_t level = 0;
+  for (const auto& subscriber : all) level = std::max(level, subscriber->droppable_bytes());
+  // What many wait for goes only when the last of them has dropped it: hence level by level. Whoever
+  // reads is far below the level that those who do not are brought down to.
+  const size_t share = options_.queue_bytes / (2 * all.size());
+  const size_t wanted = options_.queue_bytes - options_.queue_bytes / kRelief;
+  while (level > share && *load_ > wanted) {
+    level = std::max(level - level / kRelief - 1, share);
+    for (const auto& subscriber : all) subscriber->DropBeyond(level);
   }
 }
 
@@ -314,13 +261,12 @@ void Hub::EndBatch(uint64_t boottime_ns) {
 }
 
 void Hub::OnStarted(WatchMask watches, const Startup& startup) {
-  Deliver(watches, startup, /*progress_only=*/true,
-          StartedItem{std::make_shared<const Startup>(startup)});
+  Deliver(watches, startup, /*progress_only=*/true, Queued<StartedItem>(startup));
 }
 
 void Hub::OnPhaseFinished(WatchMask watches, const Startup& startup, const PhaseSlice& slice) {
   Deliver(watches, startup, /*progress_only=*/true,
-          PhaseItem{std::make_shared<const FinishedPhase>(startup.startup_id, slice)});
+          Queued<PhaseItem>(FinishedPhase{startup.startup_id, slice}));
 }
 
 void Hub::OnReached(WatchMask watches, MilestoneKind /*milestone*/,
@@ -334,6 +280,7 @@ void Hub::OnFinished(WatchMask watches, std::shared_ptr<const Startup> startup) 
 
 void Hub::Publish(WatchMask watches, bool goes_on, std::shared_ptr<const Startup> startup) {
   std::vector<std::shared_ptr<Subscriber>> subscribers;
+  const size_t bytes = SizeInMemory(*startup);
   size_t targets = 0;
   uint64_t serial = 0;
   {
@@ -347,7 +294,7 @@ void Hub::Publish(WatchMask watches, bool goes_on, std::shared_ptr<const Startup
       subscribers.push_back(entry.subscriber);
       if (matches) std::swap(subscribers[targets++], subscribers.back());
     }
-    Kept kept{serial, watches, goes_on, 0, startup};
+    Kept kept{serial, watches, goes_on, 0, startup, bytes};
     if (goes_on) {
       reached_[startup->startup_id] = serial;
     } else if (const auto reached = reached_.find(startup->startup_id);
@@ -358,10 +305,12 @@ void Hub::Publish(WatchMask watches, bool goes_on, std::shared_ptr<const Startup
     Keep(std::move(kept));
   }
   if (in_batch_) ++unannounced_startups_;
+  const QueuedItem item = {FinishedItem{startup, serial},
+                           std::make_shared<const QueueCharge>(load_, targets == 0 ? 0 : bytes)};
   for (size_t i = 0; i < subscribers.size(); ++i) {
     Subscriber& subscriber = *subscribers[i];
     if (i < targets) {
-      subscriber.Push(FinishedItem{startup, serial}, in_batch_);
+      subscriber.Push(item, in_batch_);
       if (in_batch_ && std::find(to_announce_.begin(), to_announce_.end(), subscribers[i]) ==
                            to_announce_.end()) {
         to_announce_.push_back(subscribers[i]);
@@ -369,10 +318,12 @@ void Hub::Publish(WatchMask watches, bool goes_on, std::shared_ptr<const Startup
     }
     subscriber.Saw(serial);
   }
+  RelieveQueues();
 }
 
 void Hub::Keep(Kept kept) {
   kept_entries_ += TimelineEntries(*kept.startup);
+  kept_bytes_ += kept.bytes;
   if (kept.goes_on) ++kept_going_on_;
   kept_.push_back(std::move(kept));
   if (kept_.size() > options_.kept_startups) Evict();
@@ -384,13 +335,21 @@ void Hub::Keep(Kept kept) {
     without->timeline->omitted += count;
     without->timeline->entries = {};
     it->startup = std::move(without);
+    kept_bytes_ -= it->bytes;
+    it->bytes = SizeInMemory(*it->startup);
+    kept_bytes_ += it->bytes;
     kept_entries_ -= count;
     entries_evicted_ += count;
+  }
+  while (kept_bytes_ > options_.kept_bytes && kept_.size() > 1) {
+    Evict();
+    ++evicted_for_bytes_;
   }
 }
 
 void Hub::Evict() {
   const Kept& oldest = kept_.front();
+  kept_bytes_ -= oldest.bytes;
   kept_entries_ -= TimelineEntries(*oldest.startup);
   if (oldest.goes_on) --kept_going_on_;
   ++evicted_;
@@ -401,16 +360,14 @@ void Hub::OnLoaderActivity(WatchMask watches, const LoaderActivity& activity) {
   Startup identity;
   identity.startup_id = activity.startup_id;
   identity.process = activity.process;
-  Deliver(watches, identity, /*progress_only=*/false,
-          LoaderItem{std::make_shared<const LoaderActivity>(activity)});
+  Deliver(watches, identity, /*progress_only=*/false, Queued<LoaderItem>(activity));
 }
 
 void Hub::OnStuck(WatchMask watches, const StuckStartup& stuck) {
   Startup identity;
   identity.startup_id = stuck.startup_id;
   identity.process = stuck.process;
-  Deliver(watches, identity, /*progress_only=*/false,
-          StuckItem{std::make_shared<const StuckStartup>(stuck)});
+  Deliver(watches, identity, /*progress_only=*/false, Queued<StuckItem>(stuck));
 }
 
 void Hub::OnLost(LossStage stage, uint64_t count) {
@@ -430,7 +387,7 @@ void Hub::OnThrottled(const ThrottledGroup& group) {
       if (!entry.parked && (entry.mask & group.watches) != 0) targets.push_back(entry.subscriber);
     }
   }
-  const ThrottledItem item = {std::make_shared<const ThrottledGroup>(group)};
+  const QueuedItem item = Queued<ThrottledItem>(group);
   for (const auto& target : targets) {
     if (target->filter_.MaySeeUser(group.uid)) target->Push(item);
   }

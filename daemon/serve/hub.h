@@ -9,108 +9,31 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/synchronization/mutex.h"
-#include "absl/time/time.h"
 #include "daemon/model/startup_listener.h"
 #include "daemon/serve/recent_serials.h"
 #include "daemon/serve/startup_filter.h"
+#include "daemon/serve/subscriber.h"
 
 namespace startscope {
 
 struct HubOptions {
   // Items waiting for one subscriber; what does not fit is dropped, counted and told.
   size_t queue_items = 4096;
+  // Memory of what waits for all subscribers together, each startup once, however many it waits for.
+  // Beyond it those for whom most is waiting lose their oldest, down to half an equal share each or a
+  // single item.
+  size_t queue_bytes = 16 << 20;
   // Finished startups kept for ListStartups and GetStartup.
   size_t kept_startups = 1024;
+  // Memory of those.
+  size_t kept_bytes = 64 << 20;
   // Timeline entries of those, in all; older startups lose theirs first.
   size_t kept_timeline_entries = 262144;
-};
-
-// What a subscriber takes from its queue. Small, and shared where it is not: a queue holds thousands
-// for a client that does not read, and there may be many of those.
-struct StartedItem {
-  std::shared_ptr<const Startup> startup;
-};
-struct FinishedPhase {
-  std::string startup_id;
-  PhaseSlice slice;
-};
-struct PhaseItem {
-  std::shared_ptr<const FinishedPhase> phase;
-};
-struct FinishedItem {
-  std::shared_ptr<const Startup> startup;
-  uint64_t serial = 0;  // its place in the ring
-};
-struct LoaderItem {
-  std::shared_ptr<const LoaderActivity> activity;
-};
-struct LostItem {
-  LossStage stage = LossStage::kSubscriber;
-  uint64_t count = 0;
-  uint64_t total = 0;
-};
-struct StuckItem {
-  std::shared_ptr<const StuckStartup> stuck;
-};
-struct ThrottledItem {
-  std::shared_ptr<const ThrottledGroup> group;
-};
-using HubItem = std::variant<StartedItem, PhaseItem, FinishedItem, LostItem, LoaderItem, StuckItem,
-                             ThrottledItem>;
-static_assert(sizeof(HubItem) <= 32);
-
-// One watcher's bounded queue. Filled by the core thread through the hub, emptied by one gRPC thread.
-// Every startup that matched is either popped or counted in a LostItem: sent + dropped = produced.
-class Subscriber {
- public:
-  Subscriber(StartupFilter filter, bool progress, size_t capacity)
-      : filter_(std::move(filter)), progress_(progress), capacity_(capacity) {}
-
-  // nullopt: the timeout passed, or the hub closed (closed() tells).
-  std::optional<HubItem> Pop(absl::Duration timeout);
-  [[nodiscard]] bool closed() const;
-  // The next Pop() gives an item at once.
-  [[nodiscard]] bool has_more() const;
-  [[nodiscard]] uint64_t dropped() const;
-  // Progress, stuck and throttling messages for which the queue had no room.
-  [[nodiscard]] uint64_t skipped() const;
-  // Everything up to this serial has been popped, was not this subscriber's, or was told as lost.
-  [[nodiscard]] uint64_t position() const;
-
- private:
-  friend class Hub;
-  // `quietly`: nobody is woken for it; Announce() is called later.
-  void Push(HubItem item, bool quietly = false);
-  void Announce();
-  void Saw(uint64_t serial);
-  void Park();
-  // Goes on where a parked one stopped: what was lost since is still to be told.
-  void Inherit(const Subscriber& parked);
-  void Lose(LossStage stage, uint64_t count);
-  void Close();
-  bool HasNews() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return closed_ || (!quiet_ && (!items_.empty() || !losses_.empty()));
-  }
-
-  const StartupFilter filter_;
-  const bool progress_;
-  const size_t capacity_;
-  mutable absl::Mutex mutex_;
-  std::deque<HubItem> items_ ABSL_GUARDED_BY(mutex_);
-  // Not yet told, by stage, and told in all.
-  absl::flat_hash_map<LossStage, uint64_t> losses_ ABSL_GUARDED_BY(mutex_);
-  absl::flat_hash_map<LossStage, uint64_t> lost_total_ ABSL_GUARDED_BY(mutex_);
-  uint64_t skipped_ ABSL_GUARDED_BY(mutex_) = 0;
-  uint64_t popped_ ABSL_GUARDED_BY(mutex_) = 0;
-  uint64_t seen_ ABSL_GUARDED_BY(mutex_) = 0;
-  bool quiet_ ABSL_GUARDED_BY(mutex_) = false;
-  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 // What a subscriber wants of the past.
@@ -163,12 +86,11 @@ class Hub : public StartupListener {
   [[nodiscard]] std::shared_ptr<const Startup> Get(const std::string& startup_id) const;
   [[nodiscard]] size_t subscribers() const;
   [[nodiscard]] size_t kept() const;
-  // Startups dropped at subscribers' queues, in all.
-  [[nodiscard]] uint64_t dropped() const;
-  // Other messages for which there was no room there.
-  [[nodiscard]] uint64_t skipped() const;
-  // Startups that left the ring for newer ones.
+  // By all subscribers, gone ones too.
+  [[nodiscard]] UnsentItems unsent() const;
+  // Startups that left the ring for newer ones; those of them that left it for its size.
   [[nodiscard]] uint64_t evicted() const;
+  [[nodiscard]] uint64_t evicted_for_bytes() const;
   // Timeline entries that kept startups had to give up.
   [[nodiscard]] uint64_t entries_evicted() const;
   // Of the startup finished last; 0: none was.
@@ -207,6 +129,7 @@ class Hub : public StartupListener {
     // The serial under which it was given when it reached main; 0: it was not.
     uint64_t reached_serial = 0;
     std::shared_ptr<const Startup> startup;
+    size_t bytes = 0;
   };
   // Keeps it and gives it to those that want it, in one step as far as Subscribe() can see.
   void Publish(WatchMask watches, bool goes_on, std::shared_ptr<const Startup> startup);
@@ -215,10 +138,16 @@ class Hub : public StartupListener {
   [[nodiscard]] uint64_t OldestSerial() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return kept_.empty() ? next_serial_ : kept_.front().serial;
   }
-  void Deliver(WatchMask watches, const Startup& startup, bool progress_only, const HubItem& item);
+  void Deliver(WatchMask watches, const Startup& startup, bool progress_only,
+               const QueuedItem& item);
+  template <typename Item, typename T>
+  QueuedItem Queued(const T& thing) const;
+  // Makes room where the queues hold more than they may.
+  void RelieveQueues();
 
   const HubOptions options_;
   const CgroupResolver* const cgroups_;
+  const std::shared_ptr<QueueLoad> load_ = std::make_shared<QueueLoad>(0);
   // Of the core thread: whom batches have given startups that are not announced yet.
   bool in_batch_ = false;
   std::vector<std::shared_ptr<Subscriber>> to_announce_;
@@ -229,14 +158,15 @@ class Hub : public StartupListener {
   std::vector<Entry> entries_ ABSL_GUARDED_BY(mutex_);
   std::deque<Kept> kept_ ABSL_GUARDED_BY(mutex_);  // oldest first
   uint64_t next_serial_ ABSL_GUARDED_BY(mutex_) = 1;
+  size_t kept_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   size_t kept_entries_ ABSL_GUARDED_BY(mutex_) = 0;
   size_t kept_going_on_ ABSL_GUARDED_BY(mutex_) = 0;
   // Those that reached main and go on, with the serial of that: as many as the model has open.
   absl::flat_hash_map<std::string, uint64_t> reached_ ABSL_GUARDED_BY(mutex_);
   uint64_t evicted_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t entries_evicted_ ABSL_GUARDED_BY(mutex_) = 0;
-  uint64_t dropped_by_gone_ ABSL_GUARDED_BY(mutex_) = 0;
-  uint64_t skipped_by_gone_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t evicted_for_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  UnsentItems unsent_by_gone_ ABSL_GUARDED_BY(mutex_);
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

@@ -69,14 +69,25 @@ absl::Status CheckReplay(const v1::WatchStartupsRequest& request) {
 
 // Those of the edge itself.
 void AddLosses(const Hub& hub, DaemonStatus* status) {
-  status->losses.push_back({LossStage::kSubscriber, 0, hub.dropped(), "--queue-startups",
-                            "startups dropped at slow watches' queues", false,
-                            "their streams say how many; `list` may still have them"});
-  status->losses.push_back({LossStage::kSubscriber, 0, hub.skipped(), "--queue-startups",
-                            "progress, stuck and throttling messages skipped there", false,
-                            "nothing is missing from the startups themselves"});
-  status->losses.push_back({LossStage::kKept, hub.last_serial(), hub.evicted(), "--keep",
+  const auto unsent = [status](const Unsent& of, const char* knob, const char* startups,
+                               const char* messages) {
+    status->losses.push_back({LossStage::kSubscriber, 0, of.startups, knob, startups, false,
+                              "their streams say how many; `list` may still have them"});
+    status->losses.push_back({LossStage::kSubscriber, 0, of.messages, knob, messages, false,
+                              "nothing is missing from the startups themselves"});
+  };
+  const UnsentItems items = hub.unsent();
+  unsent(items.queue_full, "--queue-startups", "startups dropped at slow watches' queues",
+         "progress, stuck and throttling messages skipped there");
+  unsent(items.queues_too_large, "--queue-bytes",
+         "startups dropped at slow watches' queues because all queues together were too large",
+         "progress, stuck and throttling messages skipped for that");
+  status->losses.push_back({LossStage::kKept, hub.last_serial(),
+                            hub.evicted() - hub.evicted_for_bytes(), "--keep",
                             "finished startups that left the ring", true,
+                            "`list`, `show` and resumed watches do not have them"});
+  status->losses.push_back({LossStage::kKept, hub.last_serial(), hub.evicted_for_bytes(),
+                            "--keep-bytes", "finished startups that left the ring for its size", true,
                             "`list`, `show` and resumed watches do not have them"});
   status->losses.push_back({LossStage::kKept, 0, hub.entries_evicted(), "",
                             "timeline entries of kept startups, beyond 262144 of all", true,

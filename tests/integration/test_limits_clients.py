@@ -28,6 +28,7 @@ LONG = bool(os.environ.get("STARTSCOPE_LONG"))
 CYCLES = 10000 if LONG else 1000
 SUBSCRIBERS = 200
 STORM_S = 60 if LONG else 3
+WRITE_TIMEOUT_S = "30" if LONG else "5"
 MIB = 1 << 20
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
 
@@ -210,15 +211,43 @@ sys.stdin.read()
                 received += part
             connection.close()
 
+    def test_who_does_not_read_loses_where_all_queues_are_too_large(self):
+        executable = harness.program("hello_musl_static")
+        with harness.Daemon("--queue-bytes", str(MIB)) as daemon, Rpc(daemon) as client:
+            connection = watch_that_never_reads(daemon, executable)
+            request = startup_service_pb2.WatchStartupsRequest()
+            request.allow.add().executable.append(executable)
+            stream = client.stub.WatchStartups(request)
+            self.assertTrue(next(stream).HasField("armed"))
+            harness.wait_for(lambda: self.status(daemon).subscribers == 2, "both to watch")
+
+            def dropped():
+                return next(loss.lost for loss in self.status(daemon).losses
+                            if loss.knob == "--queue-bytes" and loss.name.startswith("startups"))
+
+            for _ in range(100):  # far more than one MiB
+                subprocess.run([harness.program("fork_storm"), "50", executable], check=True,
+                               stdout=subprocess.DEVNULL)
+                for _ in range(50):
+                    while not (message := next(stream)).HasField("startup_finished"):
+                        self.assertFalse(message.HasField("records_lost"), message)
+                if dropped():
+                    break
+            self.assertGreater(dropped(), 0)
+            stream.cancel()
+            connection.close()
+
     def test_half_of_two_hundred_never_read_and_the_others_lose_nothing(self):
         """Programs start as fast as two shells can start them. Whoever reads, reads what one of them does;
         whoever never does asked for all."""
         directory = tempfile.mkdtemp(prefix="startscope-half-", dir="/var/tmp")
         self.addCleanup(shutil.rmtree, directory)
-        programs = [shutil.copy(harness.program("hello_musl_static"), f"{directory}/program{i}")
+        # Startups of few objects and of more.
+        kinds = [harness.program(name) for name in ("hello_musl_static", "hello_glibc_dynamic")]
+        programs = [shutil.copy(kinds[i // 2 % 2], f"{directory}/program{i}")
                     for i in range(SUBSCRIBERS // 2)]
         started, seen, lost = ([0] * len(programs) for _ in range(3))
-        with harness.Daemon("--write-timeout", "5", "--cgroup-rate", "0") as daemon:
+        with harness.Daemon("--write-timeout", WRITE_TIMEOUT_S, "--cgroup-rate", "0") as daemon:
             before = resident_bytes(daemon.process.pid)
             dead = [watch_that_never_reads(daemon, directory + "/*") for _ in range(SUBSCRIBERS // 2)]
             channels, streams = [], []

@@ -38,7 +38,7 @@ std::vector<std::string> Names(const std::vector<FinishedItem>& items) {
 
 class HubResume : public ::testing::Test {
  protected:
-  HubResume() : hub_({/*queue_items=*/64, /*kept_startups=*/4}, &cgroups_) {}
+  HubResume() : hub_({.queue_items = 64, .kept_startups = 4}, &cgroups_) {}
 
   static StartupFilter All(const PeerIdentity& peer) {
     return *StartupFilter::Create({}, {}, peer);

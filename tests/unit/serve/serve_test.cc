@@ -160,7 +160,7 @@ std::shared_ptr<Startup> MakeStartup(const std::string& id, uint32_t uid = 0,
 
 class ServeTest : public ::testing::Test {
  protected:
-  ServeTest() : hub_({/*queue_items=*/4, /*kept_startups=*/8}, &cgroups_) {
+  ServeTest() : hub_({.queue_items = 4, .kept_startups = 8}, &cgroups_) {
     char directory[] = "/tmp/serve_test.XXXXXX";
     directory_ = mkdtemp(directory);
     chmod(directory_.c_str(), 0755);
@@ -312,9 +312,9 @@ TEST_F(ServeTest, WhatAFullQueueDropsIsToldExactly) {
   }
   EXPECT_EQ(received, 4);
   EXPECT_EQ(lost, 6u);
-  EXPECT_EQ(hub_.dropped(), 6u);
+  EXPECT_EQ(hub_.unsent().queue_full.startups, 6u);
   hub_.Unsubscribe(subscriber);
-  EXPECT_EQ(hub_.dropped(), 6u);
+  EXPECT_EQ(hub_.unsent().queue_full.startups, 6u);
 }
 
 TEST_F(ServeTest, FiltersByExecutableAndDeny) {
