@@ -22,7 +22,7 @@ namespace {
 // No record is as large: the longest has a path (PATH_MAX) in it.
 constexpr uint64_t kLongestRecord = 8192;
 
-perf_event_attr MappingAttributes(uint64_t data_bytes) {
+perf_event_attr MappingAttributes(uint64_t data_bytes, uint64_t read_format) {
   perf_event_attr attributes{};
   attributes.type = PERF_TYPE_SOFTWARE;
   attributes.config = PERF_COUNT_SW_DUMMY;
@@ -36,7 +36,7 @@ perf_event_attr MappingAttributes(uint64_t data_bytes) {
   // Nobody sleeps on this ring: a wake-up per record would cost the traced process dearly.
   attributes.watermark = 1;
   attributes.wakeup_watermark = static_cast<uint32_t>(data_bytes - 1);
-  attributes.read_format = PERF_FORMAT_LOST;
+  attributes.read_format = read_format;
   return attributes;
 }
 
@@ -51,12 +51,13 @@ uint64_t ReadLost(int fd, uint64_t otherwise) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Sideband>> Sideband::Open(uint32_t ring_pages) {
+absl::StatusOr<std::unique_ptr<Sideband>> Sideband::Open(uint32_t ring_pages,
+                                                         uint64_t lost_format) {
   std::unique_ptr<Sideband> sideband(new Sideband);
   const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   const uint64_t data_bytes = ring_pages * page;
   sideband->map_bytes_ = data_bytes + page;
-  perf_event_attr attributes = MappingAttributes(data_bytes);
+  perf_event_attr attributes = MappingAttributes(data_bytes, lost_format);
   sideband->counts_lost_ = true;
   for (const int cpu : OnlineCpus()) {
     absl::StatusOr<UniqueFd> opened = OpenPerfEvent(attributes, cpu);

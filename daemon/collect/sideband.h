@@ -4,6 +4,8 @@
 #ifndef STARTSCOPE_DAEMON_COLLECT_SIDEBAND_H_
 #define STARTSCOPE_DAEMON_COLLECT_SIDEBAND_H_
 
+#include <linux/perf_event.h>
+
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -19,8 +21,10 @@ namespace startscope {
 // a traced start about one percent. Opened while a watch exists; core thread only.
 class Sideband {
  public:
-  // `ring_pages` per CPU: a power of two.
-  static absl::StatusOr<std::unique_ptr<Sideband>> Open(uint32_t ring_pages);
+  // `ring_pages` per CPU: a power of two. `lost_format` asks the kernel for its count of what it drops;
+  // one that refuses it is asked again without (a test gives what every kernel refuses).
+  static absl::StatusOr<std::unique_ptr<Sideband>> Open(uint32_t ring_pages,
+                                                        uint64_t lost_format = PERF_FORMAT_LOST);
   ~Sideband();
   Sideband(const Sideband&) = delete;
   Sideband& operator=(const Sideband&) = delete;
