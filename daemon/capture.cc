@@ -18,19 +18,12 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/errno_status.h"
 #include "daemon/collect/calibrator.h"
+#include "daemon/collect/drain_pacer.h"
 #include "daemon/decode/image_codec.h"
 #include "daemon/redact/exec_record.h"
 
 namespace startscope {
 namespace {
-
-// The ring is emptied on a timer: a wake-up from inside the traced process would cost it more than
-// everything else we do there. Short while something starts, longer while nothing does.
-constexpr int kBusyTickMs = 2;
-constexpr int kQuietTickMs = 20;
-// Starts come in series more often than alone: the next is looked for at the short tick for so long.
-constexpr uint64_t kBusyLingerNs = 30'000'000;
-constexpr int kUnwatchedTickMs = 1000;
 
 constexpr uint64_t kThrottledTellNs = 1'000'000'000;
 
@@ -236,19 +229,15 @@ void Capture::CopyFigures() {
 
 void Capture::CoreLoop() {
   const RecordSink sink = [this](const RawRecord& record) { OnRecord(record); };
-  uint64_t busy_until_ns = 0;
+  DrainPacer pacer;
   pthread_setname_np(pthread_self(), "core");
   while (!stopping_) {
-    const int tick = watches_ == 0                  ? kUnwatchedTickMs
-                     : BoottimeNs() < busy_until_ns ? kBusyTickMs
-                                                    : kQuietTickMs;
-    source_->Wait(tick);
+    source_->Wait(pacer.TickMs(BoottimeNs(), watches_ != 0));
     RunCommands();
     const uint64_t before = pipeline_->received().total();
     source_->Drain(sink);
-    if (source_->Busy() || pipeline_->received().total() != before) {
-      busy_until_ns = BoottimeNs() + kBusyLingerNs;
-    }
+    pacer.Drained(BoottimeNs(), /*active=*/pipeline_->received().total() != before,
+                  pipeline_->model().stats().startups_seen);
     CopyFigures();
     TellThrottled();
   }

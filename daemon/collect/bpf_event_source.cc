@@ -112,8 +112,6 @@ void BpfEventSource::ReportDrops(const RecordSink& sink) {
            stats.no_task_storage - std::exchange(reported_no_state_, stats.no_task_storage), sink);
 }
 
-bool BpfEventSource::Busy() const { return object_->tracked_processes() > 0; }
-
 absl::Status BpfEventSource::OpenSideband() {
   if (sideband_) return absl::OkStatus();
   absl::StatusOr<std::unique_ptr<Sideband>> opened = Sideband::Open(mapping_ring_pages_);

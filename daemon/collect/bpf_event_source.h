@@ -31,7 +31,6 @@ class BpfEventSource : public EventSource {
 
   bool Wait(int timeout_ms) override;
   void Drain(const RecordSink& sink) override;
-  [[nodiscard]] bool Busy() const override;
 
   // Makes a Wait in progress, or the next one, return. Any thread.
   void Wake();

@@ -240,8 +240,6 @@ void BpfObject::SetFileKnown(const FileId& file, bool known) {
   }
 }
 
-int64_t BpfObject::tracked_processes() const { return skeleton_->bss->tracked_processes; }
-
 void BpfObject::StopFollowing(uint32_t pid, uint64_t start_boottime_ns) {
   const UniqueFd process(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
   if (!process.valid()) return;

@@ -68,8 +68,6 @@ class BpfObject {
   // Whether an exec of this file needs the daemon's attention at once.
   void SetFileKnown(const FileId& file, bool known);
 
-  // Processes being followed at this moment.
-  [[nodiscard]] int64_t tracked_processes() const;
   // Stops following a process (its deadline passed). Harmless when it is gone.
   void StopFollowing(uint32_t pid, uint64_t start_boottime_ns);
   // Follows a process that has executed nothing: a child of ours that measures our own probes.

@@ -26,9 +26,6 @@ class EventSource {
   // no record older than its time can appear any more, but for the few nanoseconds in which a record
   // is being written.
   virtual void Drain(const RecordSink& sink) = 0;
-
-  // Something is being followed right now: drain soon again.
-  [[nodiscard]] virtual bool Busy() const = 0;
 };
 
 }  // namespace startscope

@@ -61,7 +61,6 @@ class ReplayEventSource : public EventSource {
   bool Wait(int timeout_ms) override { return !ended_; }
   // Delivers up to and including the next kDrained record.
   void Drain(const RecordSink& sink) override;
-  [[nodiscard]] bool Busy() const override { return !ended_; }
 
   // OK when the whole recording was read.
   [[nodiscard]] const absl::Status& status() const { return status_; }
