@@ -146,10 +146,11 @@ std::optional<std::string> ProgramForLoader(const std::vector<std::string>& comm
   }
   size_t at = 1;
   while (at < command.size() && command[at].rfind("--", 0) == 0) {
-    const bool takes_next = std::find(std::begin(kWithValue), std::end(kWithValue), command[at]) !=
+    const std::string& option = command[at];
+    const bool takes_next = std::find(std::begin(kWithValue), std::end(kWithValue), option) !=
                             std::end(kWithValue);
     at += takes_next ? 2 : 1;
-    if (command[at - 1] == "--") break;
+    if (option == "--") break;
   }
   if (at >= command.size() || command[at].find('/') == std::string::npos) return std::nullopt;
   return Absolute(command[at]);
