@@ -98,9 +98,10 @@ void Pipeline::OnRecord(const RawRecord& record) {
       return model_.OnEvent(*std::move(event));
     }
     default: {
-      std::optional<Event> event = decoder_.Decode(record);
-      CountReceived(record.origin, event);
-      if (event) orderer_.Add(*std::move(event));
+      Event& event = orderer_.next();
+      const bool decoded = decoder_.Decode(record, &event);
+      CountReceived(record.origin, decoded ? &event : nullptr);
+      if (decoded) orderer_.AddNext();
     }
   }
 }
@@ -119,8 +120,8 @@ void Pipeline::OnDrained(uint64_t boottime_ns) {
   listener_->EndBatch(boottime_ns);
 }
 
-void Pipeline::CountReceived(RecordOrigin origin, const std::optional<Event>& event) {
-  const auto* lost = event ? std::get_if<LostEvent>(&event->payload) : nullptr;
+void Pipeline::CountReceived(RecordOrigin origin, const Event* event) {
+  const auto* lost = event != nullptr ? std::get_if<LostEvent>(&event->payload) : nullptr;
   if (lost != nullptr) {
     // It stands for those that did not come.
     if (lost->stage == LossStage::kMappingRing) received_.mappings_lost += lost->count;

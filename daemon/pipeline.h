@@ -5,7 +5,6 @@
 #define STARTSCOPE_DAEMON_PIPELINE_H_
 
 #include <cstdint>
-#include <optional>
 #include <vector>
 
 #include "daemon/collect/raw_record.h"
@@ -38,7 +37,8 @@ class Pipeline {
 
  private:
   void OnDrained(uint64_t boottime_ns);
-  void CountReceived(RecordOrigin origin, const std::optional<Event>& event);
+  // `event` nullptr: it could not be decoded.
+  void CountReceived(RecordOrigin origin, const Event* event);
 
   StartupListener* const listener_;
   Decoder decoder_;

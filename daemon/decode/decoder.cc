@@ -48,6 +48,14 @@ Counters ToCounters(const ss_counters& from) {
   return to;
 }
 
+// A payload of this kind, all of whose fields are then set. Most records are of the kind that the one
+// before in the same place was.
+template <typename T>
+T& PayloadToFill(Event* event) {
+  T* same = std::get_if<T>(&event->payload);
+  return same != nullptr ? *same : event->payload.emplace<T>();
+}
+
 size_t MinimumSize(uint16_t kind) {
   switch (kind) {
     case SS_EVENT_EXEC:
@@ -158,7 +166,7 @@ void ToFork(Bytes bytes, Event* event) {
 
 void ToFault(Bytes bytes, Event* event) {
   const auto from = CopyAs<ss_fault_event>(bytes);
-  auto& to = event->payload.emplace<FaultEvent>();
+  auto& to = PayloadToFill<FaultEvent>(event);
   to.address = from.address;
   to.ip = from.ip;
   to.entry_boottime_ns = from.entry_boottime_ns;
@@ -227,7 +235,7 @@ void ToSample(Bytes bytes, Event* event) {
 
 bool ToMark(Bytes bytes, Event* event) {
   const auto from = CopyAs<ss_mark_event>(bytes);
-  auto& to = event->payload.emplace<MarkEvent>();
+  auto& to = PayloadToFill<MarkEvent>(event);
   to.now = ToCounters(from.now);
   to.kind = static_cast<MarkKind>(from.cookie & 0x7f);
   to.image = static_cast<uint32_t>(from.cookie >> 8);
@@ -267,15 +275,17 @@ uint64_t Decoder::bad_total() const { return std::accumulate(bad_.begin(), bad_.
 
 std::optional<Event> Decoder::Decode(const RawRecord& record) {
   std::optional<Event> event(std::in_place);
-  if (!DecodeInto(record, &*event)) {
-    event.reset();
-  } else {
-    ++decoded_;
-  }
+  if (!Decode(record, &*event)) event.reset();
   return event;
 }
 
-bool Decoder::DecodeInto(const RawRecord& record, Event* event) {
+bool Decoder::Decode(const RawRecord& record, Event* event) {
+  if (!DecodeAny(record, event)) return false;
+  ++decoded_;
+  return true;
+}
+
+bool Decoder::DecodeAny(const RawRecord& record, Event* event) {
   switch (record.origin) {
     case RecordOrigin::kRing:
       return DecodeRing(record.bytes, event);
@@ -347,6 +357,7 @@ bool Decoder::DecodeSideband(Bytes bytes, Event* event) {
   event->cpu = sample.cpu;
   event->pid = sample.pid;
   event->tid = sample.tid;
+  event->start_boottime_ns = 0;
   if (header.type == PERF_RECORD_LOST) {
     // Written when there was room again, it tells of what came before: of whatever was under way.
     event->boottime_ns = 0;
@@ -356,7 +367,7 @@ bool Decoder::DecodeSideband(Bytes bytes, Event* event) {
   const auto from = CopyAs<Mmap2Body>(body);
   event->pid = from.pid;
   event->tid = from.tid;
-  auto& to = event->payload.emplace<MappingEvent>();
+  auto& to = PayloadToFill<MappingEvent>(event);
   to.address = from.address;
   to.size_bytes = from.size;
   to.file_offset = from.page_offset;
@@ -367,6 +378,7 @@ bool Decoder::DecodeSideband(Bytes bytes, Event* event) {
 }
 
 bool Decoder::DecodeImage(Bytes bytes, Event* event) {
+  *event = {};
   if (std::optional<SymbolsEvent> symbols = DecodeSymbolsEvent(bytes)) {
     event->payload = *std::move(symbols);
     return true;
@@ -389,6 +401,7 @@ bool Decoder::DecodeLost(Bytes bytes, Event* event) {
   if (from.stage < 1 || from.stage > static_cast<uint32_t>(LossStage::kLoader)) {
     return Bad(BadRecord::kUnknownKind);
   }
+  *event = {};
   event->payload = LostEvent{static_cast<LossStage>(from.stage), from.count};
   return true;
 }

@@ -30,14 +30,17 @@ class Decoder {
   // nullopt: bad (counted), or of a kind that carries nothing for us (side-band records other than
   // mappings and losses).
   [[nodiscard]] std::optional<Event> Decode(const RawRecord& record);
+  // The same into an event that may hold another. False: it is bad, and `event` holds nothing that
+  // means anything.
+  bool Decode(const RawRecord& record, Event* event);
 
   [[nodiscard]] uint64_t bad(BadRecord reason) const { return bad_[static_cast<size_t>(reason)]; }
   [[nodiscard]] uint64_t bad_total() const;
   [[nodiscard]] uint64_t decoded() const { return decoded_; }
 
  private:
-  // False: as nullopt above.
-  bool DecodeInto(const RawRecord& record, Event* event);
+  // False: as above.
+  bool DecodeAny(const RawRecord& record, Event* event);
   bool DecodeRing(std::span<const uint8_t> bytes, Event* event);
   bool DecodeSideband(std::span<const uint8_t> bytes, Event* event);
   bool DecodeImage(std::span<const uint8_t> bytes, Event* event);

@@ -10,11 +10,10 @@
 #include <utility>
 #include <vector>
 
-#include "absl/container/btree_map.h"
 #include "absl/container/flat_hash_map.h"
-#include "absl/container/inlined_vector.h"
 #include "daemon/model/evidence.h"
 #include "daemon/model/page_set.h"
+#include "daemon/model/range_table.h"
 #include "daemon/model/startup.h"
 
 namespace startscope {
@@ -34,10 +33,13 @@ class AddressMap {
     size_t max_pages = 0;
     // The fault-around windows were asked for: pages_resident can be told.
     bool windows_known = false;
-    // Faults that will be charged, as far as that is known.
-    size_t faults_expected = 0;
   };
-  AddressMap(const ExecEvent& exec, const Options& options);
+  AddressMap() = default;
+  AddressMap(const ExecEvent& exec, const Options& options) { Begin(exec, options); }
+
+  // Forgets what was before, and keeps the room that a usual process takes: thousands are mapped a
+  // second. `exec` must outlive what is asked of it.
+  void Begin(const ExecEvent& exec, const Options& options);
 
   struct Applied {
     bool is_protection = false;  // otherwise a mapping
@@ -64,90 +66,100 @@ class AddressMap {
   // As far as it is known by now. `index` is one that Find() or Charge() gave.
   [[nodiscard]] const MappedObject& object(uint32_t index) const { return entries_[index].object; }
 
+  [[nodiscard]] uint32_t objects() const { return static_cast<uint32_t>(files_.size()); }
+
   // Paths and files, in order of first mapping; indexes stay valid.
   [[nodiscard]] std::vector<Timeline::Object> Names() const;
 
-  // The objects, costliest first. Call once, at the end.
-  std::vector<MappedObject> Take(uint64_t begin_boottime_ns);
+  // The objects, costliest first; `places`, if asked for, gives where each index that Find() or
+  // Charge() gave now lies among them. Call once, at the end.
+  std::vector<MappedObject> Take(uint64_t begin_boottime_ns,
+                                 std::vector<uint32_t>* places = nullptr);
   [[nodiscard]] uint64_t objects_not_kept() const { return objects_not_kept_; }
 
  private:
+  static constexpr size_t kUsualObjects = 16;
   static constexpr size_t kUsualSegments = 6;
-  struct Range {
-    uint64_t end = 0;
-    uint64_t file_offset = 0;
-    uint32_t prot = 0;
-    bool has_file = false;
-    bool is_private = true;
-    uint32_t object = 0;
-    uint32_t segment = kNoIndex;  // of the object; kNoIndex: beyond the bound
-  };
-  using Ranges = absl::btree_map<uint64_t, Range>;  // by start address
-  // A segment as it was when it was first mapped.
-  struct SegmentOrigin {
-    uint64_t address = 0;
-    uint64_t size_bytes = 0;
-    uint64_t file_offset = 0;
-    uint32_t prot = 0;
-    uint64_t mapped_at_ns = 0;
+  // Numbers of pages have 52 bits; the rest is the object's.
+  static constexpr size_t kMostObjects = 1 << 12;
+  // A segment, and as it was when it was first mapped.
+  struct KnownSegment {
+    Segment segment;
+    struct Origin {
+      uint64_t address = 0;
+      uint64_t size_bytes = 0;
+      uint64_t file_offset = 0;
+      uint32_t prot = 0;
 
-    [[nodiscard]] auto place() const { return std::tie(address, size_bytes, file_offset, prot); }
+      [[nodiscard]] auto tied() const { return std::tie(address, size_bytes, file_offset, prot); }
+      friend bool operator==(const Origin&, const Origin&) = default;
+    } origin;
+    uint64_t mapped_at_ns = 0;
   };
   struct Entry {
-    MappedObject object;
+    MappedObject object;  // without its segments
+    std::vector<KnownSegment> segments;
     uint64_t mapped_at_ns = 0;
     // Of a fault on private file memory it is not known whether it wrote.
     bool writes_unknown = false;
-    absl::InlinedVector<SegmentOrigin, kUsualSegments> origins;  // parallel to its segments
     PageSet resident;
+    uint64_t resident_bytes = 0;
   };
   struct Page {
+    uint32_t object = 0;
     uint32_t segment = kNoIndex;
     uint32_t minor_faults = 0;
     uint32_t major_faults = 0;
     bool written = false;
     bool fetched = false;
     bool dirtied = false;
+    bool fault_timed = false;
+    uint64_t address = 0;
     uint64_t file_offset = 0;
     uint64_t first_boottime_ns = 0;
-    uint64_t touch_order = 0;
     uint64_t fault_ns = 0;
-    bool fault_timed = false;
   };
 
-  uint32_t ObjectFor(uint64_t boottime_ns, const MappingEvent& mapping);
+  // The object that memory of this kind at `address` belongs to; kNoIndex: beyond the bound.
+  uint32_t ObjectFor(uint64_t boottime_ns, const MappingEvent& mapping, ObjectKind kind,
+                     uint64_t address);
+  Entry& NewEntry(const FileId& file);
   [[nodiscard]] ObjectKind KindOf(const MappingEvent& mapping) const;
   // What is mapped again as it was is the segment that it was.
-  uint32_t AddSegment(uint64_t boottime_ns, uint32_t object, const MappingEvent& mapping,
-                      uint64_t begin, uint64_t end);
+  uint32_t AddSegment(uint64_t boottime_ns, uint32_t object, const KnownSegment::Origin& origin);
   // Its index in the object; kNoIndex: it is none of them.
-  [[nodiscard]] uint32_t FindSegment(uint32_t object, const SegmentOrigin& origin) const;
+  [[nodiscard]] uint32_t FindSegment(uint32_t object, const KnownSegment::Origin& origin) const;
   Applied Protect(const MappingEvent& mapping);
   Applied MapAnonymous(uint64_t boottime_ns, const MappingEvent& mapping);
-  // Removes [begin, end) from the ranges, splitting what overlaps. What was in memory of it is so no
-  // longer, except of `keeper`, whose ranges may only have been merged.
-  void Carve(uint64_t begin, uint64_t end, uint32_t keeper = kNoIndex);
-  // Makes `address` the start of a range, if it lies inside one.
-  void SplitAt(uint64_t address);
-  Ranges::iterator RangeAt(uint64_t address);
-  Ranges::iterator StackRangeAt(uint64_t boottime_ns, uint64_t address);
+  // Removes [begin, end) from the ranges, from the first that ends behind it on, splitting what
+  // overlaps. What was in memory of it is so no longer, except of `keeper`, whose ranges may only
+  // have been merged. Returns the place of what follows.
+  RangeTable::Place Carve(const RangeTable::Place& first, uint64_t begin, uint64_t end,
+                          uint32_t keeper = kNoIndex);
+  void Carve(uint64_t begin, uint64_t end) {
+    Carve(ranges_.FirstEndingAfter(begin), begin, end);
+  }
+  // nullptr: nothing is mapped there.
+  MappedRange* RangeAt(uint64_t address);
+  MappedRange* StackRangeAt(uint64_t boottime_ns, uint64_t address);
+  Page& PageOf(uint32_t object, const MappedRange& range, uint64_t boottime_ns, uint64_t address);
   static void ChargeSegment(const FaultEvent& fault, uint64_t latency_ns, bool latency_known,
                             Segment* segment);
-  void MarkResident(const Ranges::iterator& range, const FaultEvent& fault);
-  [[nodiscard]] uint64_t ResidentPages(uint32_t object) const;
+  void MarkResident(const MappedRange& range, const FaultEvent& fault);
+  void CountPages(uint64_t begin_boottime_ns);
 
-  const ExecEvent& exec_;
-  const Options options_;
-  Ranges ranges_;
-  std::vector<Entry> entries_;
-  using Pages = absl::flat_hash_map<std::pair<uint32_t, uint64_t>, Page>;  // object, page number
-  Pages pages_;
+  const ExecEvent* exec_ = nullptr;
+  Options options_;
+  RangeTable ranges_;
+  std::vector<Entry> entries_;  // the first ones are in use; the others are room
+  std::vector<FileId> files_;   // of those in use
+  std::vector<Page> pages_;     // in the order in which they were touched
+  absl::flat_hash_map<uint64_t, uint32_t> page_indexes_;  // by object and page number
   // Of objects with more than a few segments: object, address, size, file offset, protection; to its
   // index in the object.
   using SegmentKey = std::tuple<uint32_t, uint64_t, uint64_t, uint64_t, uint32_t>;
   absl::flat_hash_map<SegmentKey, uint32_t> many_segments_;
   size_t segment_count_ = 0;
-  uint64_t touches_ = 0;
   uint64_t objects_not_kept_ = 0;
 };
 

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <utility>
 
+#include "absl/container/inlined_vector.h"
 #include "daemon/model/mark_names.h"
 
 namespace startscope {
@@ -39,28 +40,22 @@ uint32_t ErrorOf(int64_t result) {
 
 enum class Kind : uint8_t { kMapping, kCall, kFault, kMark, kWait };
 
-struct Step {
-  uint64_t boottime_ns = 0;
-  Kind kind = Kind::kFault;
-  uint32_t index = 0;  // in the evidence's list
-};
-
 class Walk {
  public:
   Walk(const Evidence& evidence, const End& end, const BoundaryFinder& finder,
-       const std::vector<PhaseSlice>& slices, const AttributionOptions& options)
+       const std::vector<PhaseSlice>& slices, const AttributionOptions& options, AddressMap* map)
       : evidence_(evidence),
         end_(end),
         finder_(finder),
         slices_(slices),
         options_(options),
         begin_(evidence.exec.begin_boottime_ns),
-        map_(evidence.exec, {.executable = finder.executable_file(),
-                             .loader = finder.loader_file(),
-                             .max_objects = options.max_objects,
-                             .max_pages = options.max_pages,
-                             .windows_known = options.windows_known,
-                             .faults_expected = evidence.faults.size()}) {
+        map_(*map) {
+    map_.Begin(evidence.exec, {.executable = finder.executable_file(),
+                               .loader = finder.loader_file(),
+                               .max_objects = options.max_objects,
+                               .max_pages = options.max_pages,
+                               .windows_known = options.windows_known});
     result_.mmap_calls.resize(slices.size());
     result_.mapped_bytes.resize(slices.size());
     result_.fault_objects.assign(evidence.faults.size(), kNoIndex);
@@ -68,67 +63,95 @@ class Walk {
   }
 
   Attribution Run() {
-    for (const Step& step : StepsInOrder()) {
-      switch (step.kind) {
-        case Kind::kMapping:
-          OnMapping(evidence_.mappings[step.index]);
-          break;
-        case Kind::kCall:
-          OnCall(evidence_.calls[step.index]);
-          break;
-        case Kind::kFault:
-          OnFault(step.index);
-          break;
-        case Kind::kMark:
-          OnMark(evidence_.marks[step.index]);
-          break;
-        case Kind::kWait:
-          OnWait(evidence_.waits[step.index]);
-          break;
-      }
+    // At equal times a mapping is there before its faults: the order of these is that of the kinds.
+    AddList(Kind::kMapping, evidence_.mappings.size());
+    if (options_.calls_known) AddList(Kind::kCall, evidence_.calls.size());
+    AddList(Kind::kFault, evidence_.faults.size());
+    if (result_.timeline) {
+      AddList(Kind::kMark, evidence_.marks.size());
+      AddList(Kind::kWait, evidence_.waits.size());
     }
-    result_.names = map_.Names();
+    while (List* first = First()) {
+      if (first->boottime_ns > end_.boottime_ns) break;
+      Take(first->kind, first->next);
+      Advance(first);
+    }
     result_.objects_not_kept = map_.objects_not_kept();
     if (result_.timeline) {
-      result_.timeline->objects = result_.names;
+      result_.timeline->objects = map_.Names();
       result_.timeline->omitted += evidence_.not_kept.total();
     }
-    result_.objects = map_.Take(begin_);
+    result_.objects = map_.Take(begin_, &result_.places);
     return std::move(result_);
   }
 
  private:
-  // Each list is in order of time by itself. At equal times a mapping is there before its faults:
-  // lists must be added in the order of their kinds.
-  template <typename T>
-  void AddSteps(const std::vector<Timed<T>>& list, Kind kind, std::vector<Step>* steps) const {
-    const auto before = static_cast<std::ptrdiff_t>(steps->size());
-    for (uint32_t i = 0; i < list.size(); ++i) {
-      if (list[i].boottime_ns <= end_.boottime_ns) steps->push_back({list[i].boottime_ns, kind, i});
-    }
-    std::inplace_merge(steps->begin(), steps->begin() + before, steps->end(),
-                       [](const Step& a, const Step& b) { return a.boottime_ns < b.boottime_ns; });
+  // One of the evidence's lists, each of which is in order of time by itself.
+  struct List {
+    Kind kind = Kind::kFault;
+    uint32_t next = 0;
+    uint32_t size = 0;
+    uint64_t boottime_ns = 0;  // of the next
+  };
+
+  void AddList(Kind kind, size_t size) {
+    if (size == 0) return;
+    lists_.push_back({kind, 0, static_cast<uint32_t>(size), TimeOf(kind, 0)});
   }
 
-  [[nodiscard]] std::vector<Step> StepsInOrder() const {
-    std::vector<Step> steps;
-    steps.reserve(evidence_.mappings.size() + evidence_.faults.size());
-    AddSteps(evidence_.mappings, Kind::kMapping, &steps);
-    if (options_.calls_known) AddSteps(evidence_.calls, Kind::kCall, &steps);
-    AddSteps(evidence_.faults, Kind::kFault, &steps);
-    if (result_.timeline) {
-      AddSteps(evidence_.marks, Kind::kMark, &steps);
-      AddSteps(evidence_.waits, Kind::kWait, &steps);
+  [[nodiscard]] uint64_t TimeOf(Kind kind, uint32_t index) const {
+    switch (kind) {
+      case Kind::kMapping:
+        return evidence_.mappings[index].boottime_ns;
+      case Kind::kCall:
+        return evidence_.calls[index].boottime_ns;
+      case Kind::kFault:
+        return evidence_.faults[index].boottime_ns;
+      case Kind::kMark:
+        return evidence_.marks[index].boottime_ns;
+      case Kind::kWait:
+        return evidence_.waits[index].boottime_ns;
     }
-    return steps;
+    return 0;
   }
 
-  // Slices are contiguous; the last one holds its own end too.
-  [[nodiscard]] size_t SliceAt(uint64_t boottime_ns) const {
+  // The list whose next record comes first; nullptr: all have been taken.
+  List* First() {
+    List* first = nullptr;
+    for (List& list : lists_) {
+      if (first == nullptr || list.boottime_ns < first->boottime_ns) first = &list;
+    }
+    return first;
+  }
+
+  void Advance(List* list) {
+    if (++list->next < list->size) {
+      list->boottime_ns = TimeOf(list->kind, list->next);
+    } else {
+      lists_.erase(list);
+    }
+  }
+
+  void Take(Kind kind, uint32_t index) {
+    switch (kind) {
+      case Kind::kMapping:
+        return OnMapping(evidence_.mappings[index]);
+      case Kind::kCall:
+        return OnCall(evidence_.calls[index]);
+      case Kind::kFault:
+        return OnFault(index);
+      case Kind::kMark:
+        return OnMark(evidence_.marks[index]);
+      case Kind::kWait:
+        return OnWait(evidence_.waits[index]);
+    }
+  }
+
+  // Of times that never go back. Slices are contiguous; the last one holds its own end too.
+  [[nodiscard]] size_t SliceAt(uint64_t boottime_ns) {
     const uint64_t offset = boottime_ns > begin_ ? boottime_ns - begin_ : 0;
-    size_t index = 0;
-    while (index + 1 < slices_.size() && slices_[index + 1].offset_ns <= offset) ++index;
-    return index;
+    while (slice_ + 1 < slices_.size() && slices_[slice_ + 1].offset_ns <= offset) ++slice_;
+    return slice_;
   }
 
   // nullptr: the timeline is not wanted, or full.
@@ -308,7 +331,9 @@ class Walk {
   const std::vector<PhaseSlice>& slices_;
   const AttributionOptions& options_;
   const uint64_t begin_;
-  AddressMap map_;
+  AddressMap& map_;
+  absl::InlinedVector<List, 5> lists_;  // those of which not all has been taken
+  size_t slice_ = 0;                    // that SliceAt() found last
   uint64_t break_ = 0;
   Attribution result_;
 };
@@ -316,8 +341,9 @@ class Walk {
 }  // namespace
 
 Attribution Attribute(const Evidence& evidence, const End& end, const BoundaryFinder& finder,
-                      const std::vector<PhaseSlice>& slices, const AttributionOptions& options) {
-  return Walk(evidence, end, finder, slices, options).Run();
+                      const std::vector<PhaseSlice>& slices, const AttributionOptions& options,
+                      AddressMap* map) {
+  return Walk(evidence, end, finder, slices, options, map).Run();
 }
 
 }  // namespace startscope

@@ -25,10 +25,11 @@ struct AttributionOptions {
 };
 
 struct Attribution {
-  // Parallel to Evidence::faults: index into `names`; kNoIndex: no object.
-  std::vector<uint32_t> fault_objects;
-  std::vector<Timeline::Object> names;
   std::vector<MappedObject> objects;  // the costliest first
+  // Parallel to Evidence::faults: the object's index in the order of first mapping; kNoIndex: no
+  // object.
+  std::vector<uint32_t> fault_objects;
+  std::vector<uint32_t> places;  // for each such index, its index in `objects`
   Unattributed unattributed;          // faults that were recorded and lie in no object
   // Parallel to the slices.
   std::vector<uint64_t> mmap_calls;
@@ -38,9 +39,10 @@ struct Attribution {
 };
 
 // Walks all that was recorded from a startup's begin to its end, in order of time: which object each
-// fault belongs to, what was mapped in each phase, and, if asked, the timeline.
+// fault belongs to, what was mapped in each phase, and, if asked, the timeline. `map` is used as room.
 Attribution Attribute(const Evidence& evidence, const End& end, const BoundaryFinder& finder,
-                      const std::vector<PhaseSlice>& slices, const AttributionOptions& options);
+                      const std::vector<PhaseSlice>& slices, const AttributionOptions& options,
+                      AddressMap* map);
 
 }  // namespace startscope
 

@@ -3,8 +3,8 @@
 
 #include "daemon/model/counter_ledger.h"
 
-#include <algorithm>
 #include <cstddef>
+#include <utility>
 
 namespace startscope {
 namespace {
@@ -16,31 +16,31 @@ struct Entry {
   const Counters* counters = nullptr;   // or a reading
 };
 
-// At equal times the reading after exec comes first, and a fault before a mark.
-std::vector<Entry> EntriesInOrder(const Evidence& evidence, const End& end, bool ignore_marks) {
-  std::vector<Entry> entries;
-  entries.reserve(2 + evidence.faults.size() + evidence.marks.size());
-  const auto merge_from = [&entries](size_t before) {
-    std::inplace_merge(
-        entries.begin(), entries.begin() + static_cast<std::ptrdiff_t>(before), entries.end(),
-        [](const Entry& a, const Entry& b) { return a.boottime_ns < b.boottime_ns; });
-  };
-  entries.push_back({evidence.exec_boottime_ns, nullptr, &evidence.exec.now});
-  for (const auto& fault : evidence.faults) {
-    if (fault.boottime_ns > end.boottime_ns) break;
-    entries.push_back({fault.boottime_ns, &fault.value, nullptr});
-  }
-  merge_from(1);
-  if (!ignore_marks) {
-    const size_t before = entries.size();
-    for (const auto& mark : evidence.marks) {
-      if (mark.boottime_ns > end.boottime_ns) break;
-      entries.push_back({mark.boottime_ns, nullptr, &mark.value.now});
+// Gives each of them, in order of time. At equal times the reading after exec comes first, and a
+// fault before a mark.
+template <typename Take>
+void ForEachInOrder(const Evidence& evidence, const End& end, bool ignore_marks, Take take) {
+  auto fault = evidence.faults.begin();
+  auto mark = ignore_marks ? evidence.marks.end() : evidence.marks.begin();
+  const auto take_while = [&](auto in_time) {
+    for (;;) {
+      const bool has_fault = fault != evidence.faults.end() && in_time(fault->boottime_ns);
+      const bool has_mark = mark != evidence.marks.end() && in_time(mark->boottime_ns);
+      if (has_fault && (!has_mark || fault->boottime_ns <= mark->boottime_ns)) {
+        take(Entry{fault->boottime_ns, &fault->value, nullptr});
+        ++fault;
+      } else if (has_mark) {
+        take(Entry{mark->boottime_ns, nullptr, &mark->value.now});
+        ++mark;
+      } else {
+        return;
+      }
     }
-    merge_from(before);
-  }
-  if (end.counters) entries.push_back({end.boottime_ns, nullptr, &*end.counters});
-  return entries;
+  };
+  take_while([&](uint64_t boottime_ns) { return boottime_ns < evidence.exec_boottime_ns; });
+  take(Entry{evidence.exec_boottime_ns, nullptr, &evidence.exec.now});
+  take_while([&](uint64_t boottime_ns) { return boottime_ns <= end.boottime_ns; });
+  if (end.counters) take(Entry{end.boottime_ns, nullptr, &*end.counters});
 }
 
 // Index of the slice that holds a time, from `index` on; the last one holds its own end too.
@@ -116,12 +116,12 @@ LedgerResult BookFaults(const Evidence& evidence, const End& end,
   const uint64_t begin = evidence.exec.begin_boottime_ns;
   Book book(evidence.exec.begin, slices.size());
   size_t slice = 0;
-  for (const Entry& entry : EntriesInOrder(evidence, end, ignore_marks)) {
+  ForEachInOrder(evidence, end, ignore_marks, [&](const Entry& entry) {
     slice = SliceAt(slices, begin, entry.boottime_ns, slice);
     if (entry.counters != nullptr) {
       if (entry.counters->threads_not_read != 0) book.ThreadsNotRead();
       book.Read(slice, entry.counters->minor_faults, entry.counters->major_faults);
-      continue;
+      return;
     }
     const FaultEvent& fault = *entry.fault;
     if (fault.completed) {
@@ -135,7 +135,7 @@ LedgerResult BookFaults(const Evidence& evidence, const End& end,
       if (fault.counts_known) book.Read(slice, fault.minor_faults, fault.major_faults);
       book.Open(slice);
     }
-  }
+  });
   return book.Take();
 }
 

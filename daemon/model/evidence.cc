@@ -10,8 +10,9 @@
 namespace startscope {
 namespace {
 
-// What a small program gives of a kind.
+// What a small program gives of a kind, and what is not given back between startups.
 constexpr size_t kUsualRecords = 32;
+constexpr size_t kKeptRecords = 256;
 
 // How many were kept: 1 or 0.
 template <typename T>
@@ -21,12 +22,23 @@ size_t Insert(std::vector<Timed<T>>* list, size_t limit, const Event& event, T& 
     ++*not_kept;
     return 0;
   }
-  // Almost always in order; a late record goes to its place.
   if (list->empty()) list->reserve(kUsualRecords);
+  Timed<T> timed{event.boottime_ns, event.tid, std::move(value)};
+  // Almost always in order; a late record goes to its place.
+  if (list->empty() || list->back().boottime_ns <= event.boottime_ns) {
+    list->push_back(std::move(timed));
+    return 1;
+  }
   auto at = list->end();
   while (at != list->begin() && std::prev(at)->boottime_ns > event.boottime_ns) --at;
-  list->insert(at, Timed<T>{event.boottime_ns, event.tid, std::move(value)});
+  list->insert(at, std::move(timed));
   return 1;
+}
+
+template <typename T>
+void TakeRoom(std::vector<T>* from, std::vector<T>* to) {
+  from->clear();
+  if (from->capacity() <= kKeptRecords) to->swap(*from);
 }
 
 template <typename T>
@@ -69,6 +81,14 @@ bool Evidence::Add(Event&& event, const EvidenceLimits& limits, bool full) {
   }
   ++records;
   return true;
+}
+
+void Evidence::Clear() {
+  Evidence empty;
+  TakeRoom(&faults, &empty.faults);
+  TakeRoom(&mappings, &empty.mappings);
+  TakeRoom(&marks, &empty.marks);
+  *this = std::move(empty);
 }
 
 std::vector<Event> Evidence::TakeSince(uint64_t boottime_ns) {

@@ -79,6 +79,8 @@ struct Evidence {
   bool Add(const Event& event, const EvidenceLimits& limits, bool full) {
     return Add(Event(event), limits, full);
   }
+  // As if it were new, with some of its memory.
+  void Clear();
   // Takes out what was recorded at or after a time, as events.
   std::vector<Event> TakeSince(uint64_t boottime_ns);
   // Records that Add() put into the lists and that are still there.

@@ -30,7 +30,7 @@ LoaderWatch::LoaderWatch(const Evidence& evidence, const End& end, const FileId&
     map_.Apply(mapping.boottime_ns, mapping.value, MappingOperation::kUnspecified);
     if (mapping.value.file.inode != 0) known_.insert(mapping.value.file);
   }
-  for (uint32_t i = 0; i < map_.Names().size(); ++i) {
+  for (uint32_t i = 0; i < map_.objects(); ++i) {
     const MappedObject& object = map_.object(i);
     if (object.file.inode == 0) continue;
     MappedObject brief;

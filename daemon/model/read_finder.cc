@@ -14,14 +14,15 @@ constexpr int kFaultsLooked = 64;
 
 }  // namespace
 
-std::optional<size_t> FindReadFile(const std::vector<FileId>& mapped, const FileId& read) {
+std::optional<size_t> FindReadFile(const std::vector<MappedObject>& mapped, const FileId& read) {
   std::optional<size_t> below;
   bool many = false;
   for (size_t i = 0; i < mapped.size(); ++i) {
-    if (mapped[i].inode != read.inode || read.inode == 0) continue;
-    if (mapped[i] == read) return i;
+    const FileId& file = mapped[i].file;
+    if (file.inode != read.inode || read.inode == 0) continue;
+    if (file == read) return i;
     // File systems without a block device have major number 0.
-    if (mapped[i].device_major != 0) continue;
+    if (file.device_major != 0) continue;
     many = below.has_value();
     below = i;
   }

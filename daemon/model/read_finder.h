@@ -24,10 +24,10 @@ struct FileNames {
   std::function<std::string_view(const FileId&)> of_file;
 };
 
-// Which of the mapped files is the one that pages were read of: by the numbers of the file below where
+// Which of the mapped objects' files is the one that pages were read of: by the numbers of the file below where
 // it is mapped through overlay, which has a device of its own and keeps the inode numbers. nullopt:
 // none, or more than one might be.
-std::optional<size_t> FindReadFile(const std::vector<FileId>& mapped, const FileId& read);
+std::optional<size_t> FindReadFile(const std::vector<MappedObject>& mapped, const FileId& read);
 
 // Finds the file that the main thread was reading when it waited for storage. Refers to what it was
 // made from.

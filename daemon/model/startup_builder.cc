@@ -239,18 +239,17 @@ void AccountObjects(const Evidence& evidence, const StartupImages& images, const
   if (exact && functions) DegradeUnmarked(evidence, loaded, startup);
 }
 
-// Objects' names for BlameTime().
+// Objects' names, for as long as the attribution keeps its objects.
 FileNames NamesOf(const Attribution& attribution) {
   FileNames names;
   names.of_fault = [&attribution](size_t fault) -> std::string_view {
-    const uint32_t object = attribution.fault_objects[fault];
-    return object == kNoIndex ? std::string_view() : attribution.names[object].path;
+    const uint32_t index = attribution.fault_objects[fault];
+    if (index == kNoIndex) return {};
+    return attribution.objects[attribution.places[index]].path;
   };
-  std::vector<FileId> files;
-  for (const Timeline::Object& object : attribution.names) files.push_back(object.file);
-  names.of_file = [&attribution, files = std::move(files)](const FileId& file) -> std::string_view {
-    const std::optional<size_t> object = FindReadFile(files, file);
-    return object ? std::string_view(attribution.names[*object].path) : std::string_view();
+  names.of_file = [&attribution](const FileId& file) -> std::string_view {
+    const std::optional<size_t> object = FindReadFile(attribution.objects, file);
+    return object ? std::string_view(attribution.objects[*object].path) : std::string_view();
   };
   return names;
 }
@@ -266,8 +265,9 @@ void NameWaits(const Evidence& evidence, const FileNames& names, Attribution* at
     const uint64_t end_ns = evidence.exec.begin_boottime_ns + entry.offset_ns;
     const std::string_view path = finder.FileOf(end_ns - wait->duration_ns, end_ns);
     if (path.empty()) continue;
-    for (uint32_t i = 0; i < attribution->names.size(); ++i) {
-      if (attribution->names[i].path == path) wait->object = i;
+    const std::vector<Timeline::Object>& objects = attribution->timeline->objects;
+    for (uint32_t i = 0; i < objects.size(); ++i) {
+      if (objects[i].path == path) wait->object = i;
     }
   }
 }
@@ -286,7 +286,6 @@ TimeSources SourcesFor(const Evidence& evidence, const BuildOptions& options) {
 // Room to spare is much in thousands of startups that wait for clients.
 void GiveBackRoom(Startup* startup) {
   for (MappedObject& object : startup->objects) {
-    object.segments.shrink_to_fit();
     object.needed_by.shrink_to_fit();
     object.pages.shrink_to_fit();
     object.init_calls.shrink_to_fit();
@@ -354,8 +353,14 @@ Startup DescribeStartup(const Evidence& evidence, const StartupImages& images,
   return startup;
 }
 
-Startup BuildStartup(const Evidence& evidence, const StartupImages& images, const End& given_end,
+Startup BuildStartup(const Evidence& evidence, const StartupImages& images, const End& end,
                      const BuildOptions& options) {
+  BuildRoom room;
+  return BuildStartup(evidence, images, end, options, &room);
+}
+
+Startup BuildStartup(const Evidence& evidence, const StartupImages& images, const End& given_end,
+                     const BuildOptions& options, BuildRoom* room) {
   Startup startup = DescribeStartup(evidence, images, options);
   const uint64_t begin = evidence.exec.begin_boottime_ns;
   End end = given_end;
@@ -394,7 +399,11 @@ Startup BuildStartup(const Evidence& evidence, const StartupImages& images, cons
   const LedgerResult ledger = BookFaults(evidence, end, startup.phases, !exact);
   const TimeSources sources = SourcesFor(evidence, options);
   AddRuntimeStages(evidence, images, end, finder, {exact, options.syscalls}, &startup);
-  SplitTime(evidence, end, sources, &startup.phases);
+  Attribution attribution =
+      Attribute(evidence, end, finder, startup.phases, AttributionFor(options), &room->map);
+  const FileNames names = NamesOf(attribution);
+  AccountTime(evidence, end, sources, names, &room->time, &startup.phases);
+  NameWaits(evidence, names, &attribution);
   FaultTotals& totals = startup.faults;
   totals.minor = 0;
   totals.major = 0;
@@ -416,11 +425,6 @@ Startup BuildStartup(const Evidence& evidence, const StartupImages& images, cons
   totals.kernel_minor = ledger.kernel_minor;
   totals.kernel_major = ledger.kernel_major;
 
-  Attribution attribution =
-      Attribute(evidence, end, finder, startup.phases, AttributionFor(options));
-  const FileNames names = NamesOf(attribution);
-  BlameTime(evidence, end, sources, names, &startup.phases);
-  NameWaits(evidence, names, &attribution);
   startup.blame = AddUpBlame(startup.phases);
   TakeAttribution(options, ledger, std::move(attribution), &startup);
   AddThreads(evidence, end, &startup);

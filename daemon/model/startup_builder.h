@@ -8,8 +8,10 @@
 #include <string>
 
 #include "daemon/base/probe_costs.h"
+#include "daemon/model/address_map.h"
 #include "daemon/model/evidence.h"
 #include "daemon/model/startup.h"
+#include "daemon/model/time_ledger.h"
 
 namespace startscope {
 
@@ -37,8 +39,16 @@ std::string StartupIdOf(const Evidence& evidence);
 Startup DescribeStartup(const Evidence& evidence, const StartupImages& images,
                         const BuildOptions& options);
 
+// Memory that one breakdown after the other is made in.
+struct BuildRoom {
+  AddressMap map;
+  TimeRoom time;
+};
+
 // The whole breakdown from the begin to `end`. A pure function: the same evidence gives the same
 // startup, live or replayed.
+Startup BuildStartup(const Evidence& evidence, const StartupImages& images, const End& end,
+                     const BuildOptions& options, BuildRoom* room);
 Startup BuildStartup(const Evidence& evidence, const StartupImages& images, const End& end,
                      const BuildOptions& options);
 

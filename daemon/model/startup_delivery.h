@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "daemon/decode/event.h"
 #include "daemon/model/startup.h"
 #include "daemon/model/startup_listener.h"
@@ -39,7 +40,7 @@ class StartupDelivery {
     std::optional<MilestoneKind> reached;  // it goes on; otherwise this is its last
     std::set<FileId> facts_awaited;
     // Called once, when the facts are there or the patience is over.
-    std::function<std::shared_ptr<Startup>()> build;
+    absl::AnyInvocable<std::shared_ptr<Startup>()> build;
   };
   void Add(FinishedStartup startup, uint64_t now_ns);
 

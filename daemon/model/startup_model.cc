@@ -27,6 +27,8 @@ constexpr size_t kOthersRemembered = 4;
 // each; the others wait for the next.
 constexpr size_t kStuckAtOnce = 8;
 
+constexpr size_t kSpareOpen = 32;
+
 // Level FUNCTIONS wants marks in it, and there are none.
 bool LacksFunctionMarks(const KnownImage& image) {
   return image.attached_boottime_ns == 0 && HasInitSites(*image.facts);
@@ -71,6 +73,22 @@ void StartupModel::OnFork(const Event& event, const ForkEvent& fork) {
   if (evidence.threads.size() < options_.evidence.threads) {
     evidence.threads.push_back({event.boottime_ns, event.tid, fork.child_tid});
   }
+}
+
+std::unique_ptr<StartupModel::Open> StartupModel::OpenPool::Take() {
+  if (spare_.empty()) return std::make_unique<Open>();
+  std::unique_ptr<Open> open = std::move(spare_.back());
+  spare_.pop_back();
+  return open;
+}
+
+void StartupModel::OpenPool::Return(std::unique_ptr<Open> open) {
+  if (spare_.size() >= kSpareOpen) return;
+  Open empty;
+  open->evidence.Clear();
+  std::swap(empty.evidence, open->evidence);
+  *open = std::move(empty);
+  spare_.push_back(std::move(open));
 }
 
 StartupModel::Open* StartupModel::Find(const Event& event) {
@@ -157,7 +175,7 @@ void StartupModel::OnExec(const Event& event, const ExecEvent& exec) {
     Conclude(open_.find(event.pid), end);
   }
   if (exec.watch_mask == 0) return;
-  auto open = std::make_unique<Open>();
+  OpenPtr open = NewOpen();
   open->watches = exec.watch_mask;
   Evidence& evidence = open->evidence;
   evidence.pid = event.pid;
@@ -201,7 +219,7 @@ void StartupModel::OnExit(const Event& event, const ExitEvent& exit) {
   end.exit_status = exit.exit_status;
   end.milestone = MilestoneKind::kExit;
   if (exit.before_exec) {
-    auto open = std::make_shared<Open>();
+    OpenPtr open = NewOpen();
     open->evidence.pid = event.pid;
     open->evidence.start_boottime_ns = event.start_boottime_ns;
     open->evidence.exec_boottime_ns = exit.begin_boottime_ns;
@@ -320,7 +338,7 @@ void StartupModel::ReachMain(OpenMap::iterator it, const End& given) {
   }
   if (served == 0) return;
   open.until_main = false;
-  auto part = std::make_shared<Open>();
+  OpenPtr part = NewOpen();
   part->evidence = open.evidence;
   part->level = open.level;
   part->precision = open.precision;
@@ -530,11 +548,12 @@ void StartupModel::OnLost(const LostEvent& lost) {
 
 bool StartupModel::Adopt(uint32_t pid, uint64_t since_ns, Evidence* evidence) {
   const size_t before = evidence->kept;
-  WaitingRecords::Taken taken = waiting_.Take(pid, since_ns);
-  for (Event& event : taken.events) evidence->Add(std::move(event), options_.evidence, false);
+  const bool complete = waiting_.Take(pid, since_ns, [&](Event&& event) {
+    evidence->Add(std::move(event), options_.evidence, false);
+  });
   kept_records_ += evidence->kept - before;
   stats_.records_kept += evidence->kept - before;
-  return taken.complete;
+  return complete;
 }
 
 StartupImages StartupModel::ImagesOf(const Open& open) const {
@@ -567,7 +586,7 @@ BuildOptions StartupModel::OptionsOf(const Open& open) const {
 }
 
 void StartupModel::Conclude(OpenMap::iterator it, const End& end) {
-  std::unique_ptr<Open> open = std::move(it->second);
+  OpenPtr open = std::move(it->second);
   open_.erase(it);
   if (open->late) {
     for (LoaderActivity& activity : open->late->TakeFinished(end.boottime_ns, true)) {
@@ -580,9 +599,8 @@ void StartupModel::Conclude(OpenMap::iterator it, const End& end) {
   }
   const WatchMask watches = open->watches;
   const bool goes_on = open->loader_events && end.milestone == MilestoneKind::kMain;
-  std::shared_ptr<Open> over(std::move(open));
-  if (goes_on) WatchLoader(*over, end);
-  Finish(std::move(over), end, watches, std::nullopt);
+  if (goes_on) WatchLoader(*open, end);
+  Finish(std::move(open), end, watches, std::nullopt);
 }
 
 void StartupModel::WatchLoader(const Open& over, const End& end) {
@@ -591,7 +609,7 @@ void StartupModel::WatchLoader(const Open& over, const End& end) {
     const WatchMask bit = WatchMask{1} << slot;
     if ((over.watches & bit) != 0 && watches_[slot]->loader_events) watches |= bit;
   }
-  auto open = std::make_unique<Open>();
+  OpenPtr open = NewOpen();
   open->watches = watches;
   open->evidence.pid = over.evidence.pid;
   open->evidence.start_boottime_ns = over.evidence.start_boottime_ns;
@@ -663,18 +681,18 @@ std::set<FileId> StartupModel::AwaitedBy(const Open& open) const {
   return awaited;
 }
 
-void StartupModel::Finish(std::shared_ptr<Open> open, const End& end, WatchMask watches,
+void StartupModel::Finish(OpenPtr open, const End& end, WatchMask watches,
                           std::optional<MilestoneKind> reached) {
   StartupDelivery::FinishedStartup finished;
   finished.startup_id = StartupIdOf(open->evidence);
   finished.watches = watches;
   finished.reached = reached;
   finished.facts_awaited = AwaitedBy(*open);
-  finished.build = [this, open = std::move(open), end] {
+  finished.build = [this, open = std::move(open), end]() mutable {
     FollowInvokedLoader(open.get());  // it may have turned out only now that a loader was executed
     kept_records_ -= std::min(kept_records_, open->evidence.kept);
     return std::make_shared<Startup>(
-        BuildStartup(open->evidence, ImagesOf(*open), end, OptionsOf(*open)));
+        BuildStartup(open->evidence, ImagesOf(*open), end, OptionsOf(*open), &room_));
   };
   delivery_.Add(std::move(finished), now_ns_);
 }

@@ -113,7 +113,21 @@ class StartupModel {
     FileId loader;
     std::string loader_path;
   };
-  using OpenMap = absl::flat_hash_map<uint32_t, std::unique_ptr<Open>>;
+  // Startups come and go by the thousand: what one that is over was kept in serves another.
+  class OpenPool {
+   public:
+    std::unique_ptr<Open> Take();
+    void Return(std::unique_ptr<Open> open);
+
+   private:
+    std::vector<std::unique_ptr<Open>> spare_;
+  };
+  struct ReturnToPool {
+    OpenPool* pool = nullptr;
+    void operator()(Open* open) const { pool->Return(std::unique_ptr<Open>(open)); }
+  };
+  using OpenPtr = std::unique_ptr<Open, ReturnToPool>;
+  using OpenMap = absl::flat_hash_map<uint32_t, OpenPtr>;
 
   void OnExec(const Event& event, const ExecEvent& exec);
   void OnExit(const Event& event, const ExitEvent& exit);
@@ -129,6 +143,7 @@ class StartupModel {
   // Of a process whose startup is over.
   void OnLate(Open* open, Event&& event);
 
+  OpenPtr NewOpen() { return {pool_.Take().release(), {&pool_}}; }
   Open* Find(const Event& event);
   // Moves what is kept of `pid` since `since_ns` into `evidence`. False: some of it had to give way.
   bool Adopt(uint32_t pid, uint64_t since_ns, Evidence* evidence);
@@ -146,7 +161,7 @@ class StartupModel {
   void KeepRecord(Open* open, Event&& event);
   [[nodiscard]] BuildOptions OptionsOf(const Open& open) const;
   // Ends a startup, or the part of it that some watches wanted, now or when its files are known.
-  void Finish(std::shared_ptr<Open> open, const End& end, WatchMask watches,
+  void Finish(OpenPtr open, const End& end, WatchMask watches,
               std::optional<MilestoneKind> reached);
   // A file with code that is not known, or lacks marks that are wanted.
   [[nodiscard]] bool MayBeLibrary(const Open& open, const MappingEvent& mapping) const;
@@ -168,6 +183,7 @@ class StartupModel {
   const ModelOptions options_;
   StartupListener* const listener_;
   ImageProber* const prober_;
+  OpenPool pool_;  // outlives those that return to it
   StartupDelivery delivery_;
   std::array<std::optional<WatchTerms>, kWatchSlots> watches_;
   OpenMap open_;
@@ -183,6 +199,7 @@ class StartupModel {
   };
   absl::flat_hash_map<FileId, Asked> requested_;  // asked for, not answered
   WaitingRecords waiting_;
+  BuildRoom room_;
   // Lost since the last AdvanceTo(), and before that since the one before: what begins now was
   // perhaps under way then, its records being among those that were not lost.
   std::map<LossStage, uint64_t> lost_lately_;

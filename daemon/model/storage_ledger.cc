@@ -100,15 +100,13 @@ void AccountStorage(const Evidence& evidence, const End& end, bool pages_known, 
   }
   if (waits_known) storage.wait_ns = wait_ns;
   if (pages_known) {
-    std::vector<FileId> mapped;
-    mapped.reserve(startup->objects.size());
-    for (const MappedObject& object : startup->objects) mapped.push_back(object.file);
+    const std::vector<MappedObject>& mapped = startup->objects;
     std::map<FileId, uint64_t> pages;
     uint64_t total = 0;
     for (const auto& read : evidence.pages_read) {
       if (read.value.first_boottime_ns > end.boottime_ns) continue;
       const std::optional<size_t> object = FindReadFile(mapped, read.value.file);
-      pages[object ? mapped[*object] : read.value.file] += read.value.pages;
+      pages[object ? mapped[*object].file : read.value.file] += read.value.pages;
       total += read.value.pages;
     }
     storage.pages = total;

@@ -10,6 +10,8 @@
 #include "daemon/model/evidence.h"
 #include "daemon/model/read_finder.h"
 #include "daemon/model/startup.h"
+#include "daemon/model/time_activity.h"
+#include "daemon/model/time_readings.h"
 
 namespace startscope {
 
@@ -23,16 +25,19 @@ struct TimeSources {
   uint64_t sample_period_ns = 50'000;
 };
 
-// Splits each slice's duration into on-CPU, run-queue and blocked time of the main thread: from its
-// recorded waits, as far as it was seen, or else from the scheduler's figures where they were read at both of its ends, or
-// were read around it and show no time off the CPU. Sets storage_bytes likewise.
-void SplitTime(const Evidence& evidence, const End& end, const TimeSources& sources,
-               std::vector<PhaseSlice>* slices);
+// Memory that one startup's time after the other's is reckoned in.
+struct TimeRoom {
+  TimeReadings readings;
+  std::vector<TimeActivity> activities;
+};
 
-// Gives every nanosecond of each slice one reason; call after SplitTime(). The shares of a slice sum
-// to its duration exactly.
-void BlameTime(const Evidence& evidence, const End& end, const TimeSources& sources, const FileNames& names,
-               std::vector<PhaseSlice>* slices);
+// Splits each slice's duration into on-CPU, run-queue and blocked time of the main thread: from its
+// recorded waits, as far as it was seen, or else from the scheduler's figures where they were read at
+// both of its ends, or were read around it and show no time off the CPU. Sets storage_bytes likewise.
+// And gives every nanosecond of each slice one reason: the shares of a slice sum to its duration
+// exactly.
+void AccountTime(const Evidence& evidence, const End& end, const TimeSources& sources,
+                 const FileNames& names, TimeRoom* room, std::vector<PhaseSlice>* slices);
 
 // The phases' shares added up, the largest first.
 std::vector<TimeShare> AddUpBlame(const std::vector<PhaseSlice>& slices);

@@ -4,9 +4,12 @@
 #include "daemon/model/waiting_records.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
+#include <variant>
 
 namespace startscope {
+
 size_t RecentRecords::Add(Event&& event, size_t most) {
   size_t cut = 0;
   if (events.size() >= most) {
@@ -19,48 +22,96 @@ size_t RecentRecords::Add(Event&& event, size_t most) {
   return cut;
 }
 
-void WaitingRecords::Keep(Event&& event) {
-  if (processes_.size() >= limits_.processes && !processes_.contains(event.pid)) DropOldest();
-  const auto [found, first] = processes_.try_emplace(event.pid);
-  Process& process = found->second;
-  if (first) {
-    process.place = order_.insert(order_.end(), event.pid);
-  } else {
-    order_.splice(order_.end(), order_, process.place);
+uint32_t WaitingRecords::NewNode() {
+  if (free_ == kNone) {
+    const auto first = static_cast<uint32_t>(blocks_.size() * kBlockNodes);
+    blocks_.push_back(std::make_unique<Block>());
+    for (uint32_t i = kBlockNodes; i-- > 0;) {
+      NodeAt(first + i).next = free_;
+      free_ = first + i;
+    }
   }
+  const uint32_t index = free_;
+  free_ = NodeAt(index).next;
+  return index;
+}
+
+void WaitingRecords::DropFirst(Process* process) {
+  const uint32_t index = process->first;
+  Node& node = NodeAt(index);
+  process->first = node.next;
+  --process->count;
+  node.event.payload = std::monostate();
+  node.next = free_;
+  free_ = index;
+}
+
+void WaitingRecords::Keep(Event&& event) {
+  auto found = processes_.find(event.pid);
+  if (found == processes_.end()) {
+    if (processes_.size() >= limits_.processes) DropOldest();
+    found = processes_.try_emplace(event.pid).first;
+    if (spare_.empty()) spare_.emplace_back();
+    found->second.place = spare_.begin();
+    *found->second.place = event.pid;
+    order_.splice(order_.end(), spare_, found->second.place);
+  } else if (std::next(found->second.place) != order_.end()) {
+    order_.splice(order_.end(), order_, found->second.place);
+  }
+  Process& process = found->second;
   process.last_ns = event.boottime_ns;
   ++kept_;
-  gave_way_ += process.records.Add(std::move(event), limits_.records);
+  if (process.count >= limits_.records) {
+    for (size_t left = limits_.records / 2; process.count > left; ++gave_way_) {
+      process.cut_through_ns =
+          std::max(process.cut_through_ns, NodeAt(process.first).event.boottime_ns);
+      DropFirst(&process);
+    }
+  }
+  const uint32_t index = NewNode();
+  Node& node = NodeAt(index);
+  node.event = std::move(event);
+  node.next = kNone;
+  if (process.count == 0) {
+    process.first = index;
+  } else {
+    NodeAt(process.last).next = index;
+  }
+  process.last = index;
+  ++process.count;
+}
+
+void WaitingRecords::Erase(Processes::iterator process) {
+  while (process->second.count != 0) DropFirst(&process->second);
+  spare_.splice(spare_.begin(), order_, process->second.place);
+  processes_.erase(process);
 }
 
 void WaitingRecords::DropOldest() {
   const auto oldest = processes_.find(order_.front());
-  gave_way_ += oldest->second.records.events.size();
+  gave_way_ += oldest->second.count;
   dropped_through_ns_ = std::max(dropped_through_ns_, oldest->second.last_ns);
-  processes_.erase(oldest);
-  order_.pop_front();
+  Erase(oldest);
 }
 
-WaitingRecords::Taken WaitingRecords::Take(uint32_t pid, uint64_t since_ns) {
-  Taken taken;
-  taken.complete = dropped_through_ns_ == 0 || dropped_through_ns_ < since_ns;
+bool WaitingRecords::Take(uint32_t pid, uint64_t since_ns, absl::FunctionRef<void(Event&&)> take) {
+  const bool others_complete = dropped_through_ns_ == 0 || dropped_through_ns_ < since_ns;
   const auto found = processes_.find(pid);
-  if (found == processes_.end()) return taken;
-  RecentRecords& records = found->second.records;
-  if (records.cut_through_ns != 0 && records.cut_through_ns >= since_ns) taken.complete = false;
-  for (Event& event : records.events) {
-    if (event.boottime_ns >= since_ns) taken.events.push_back(std::move(event));
+  if (found == processes_.end()) return others_complete;
+  Process& process = found->second;
+  const bool complete = process.cut_through_ns == 0 || process.cut_through_ns < since_ns;
+  while (process.count != 0) {
+    Event& event = NodeAt(process.first).event;
+    if (event.boottime_ns >= since_ns) take(std::move(event));
+    DropFirst(&process);
   }
-  order_.erase(found->second.place);
-  processes_.erase(found);
-  return taken;
+  Erase(found);
+  return complete && others_complete;
 }
 
 void WaitingRecords::Forget(uint32_t pid) {
   const auto found = processes_.find(pid);
-  if (found == processes_.end()) return;
-  order_.erase(found->second.place);
-  processes_.erase(found);
+  if (found != processes_.end()) Erase(found);
 }
 
 }  // namespace startscope

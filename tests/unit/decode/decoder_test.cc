@@ -249,6 +249,30 @@ TEST(DecoderTest, ReadsAMappingFromTheSideband) {
   EXPECT_EQ(mapping.file_offset, 0x3000u);
 }
 
+TEST(DecoderTest, NothingOfTheEventBeforeRemainsInTheSamePlace) {
+  Decoder decoder;
+  Event reused;
+  const auto exec = BytesOf(ExecRecord());
+  const auto long_path = MmapRecord("/usr/lib/x86_64-linux-gnu/libstdc++.so.6");
+  const auto no_path = MmapRecord("");
+  const auto call = SyscallRecord("/lib/none.so", 12);
+  for (const RawRecord& record :
+       {Ring(exec), RawRecord{RecordOrigin::kSideband, long_path},
+        RawRecord{RecordOrigin::kSideband, no_path}, Ring(call), Ring(exec),
+        RawRecord{RecordOrigin::kSideband, no_path}}) {
+    ASSERT_TRUE(decoder.Decode(record, &reused));
+    const std::optional<Event> fresh = decoder.Decode(record);
+    ASSERT_TRUE(fresh);
+    EXPECT_EQ(reused.boottime_ns, fresh->boottime_ns);
+    EXPECT_EQ(reused.start_boottime_ns, fresh->start_boottime_ns);
+    ASSERT_EQ(reused.payload.index(), fresh->payload.index());
+    const auto* mapping = std::get_if<MappingEvent>(&reused.payload);
+    if (mapping == nullptr) continue;
+    EXPECT_EQ(mapping->path, std::get<MappingEvent>(fresh->payload).path);
+    EXPECT_EQ(mapping->file, std::get<MappingEvent>(fresh->payload).file);
+  }
+}
+
 TEST(DecoderTest, RandomBytesNeverDoHarm) {
   std::mt19937 random(7);
   Decoder decoder;

@@ -6,6 +6,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <random>
+#include <utility>
+#include <vector>
+
 namespace startscope {
 namespace {
 
@@ -47,6 +52,39 @@ TEST(OrdererTest, CountsLateEventsAndStillReleasesThem) {
   orderer.Add(At(15, 2));
   EXPECT_THAT(Release(orderer, 30), ElementsAre(2));
   EXPECT_EQ(orderer.late(), 1u);
+}
+
+TEST(OrdererTest, MergesHoweverManySourcesThereAre) {
+  std::mt19937 random(3);  // NOLINT: the same every time
+  Orderer orderer;
+  std::vector<std::pair<uint64_t, uint32_t>> expected;
+  uint32_t pid = 0;
+  for (uint64_t up_to = 1000; up_to <= 20'000; up_to += 1000) {
+    const size_t events = random() % 200;
+    for (size_t i = 0; i < events; ++i) {
+      const uint64_t time = up_to - 999 + random() % 1999;  // some are held back
+      orderer.Add(At(time, ++pid));
+      expected.emplace_back(time, pid);
+    }
+    std::stable_sort(expected.begin(), expected.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
+    std::vector<uint32_t> released;
+    while (!expected.empty() && expected.front().first <= up_to) {
+      released.push_back(expected.front().second);
+      expected.erase(expected.begin());
+    }
+    EXPECT_EQ(Release(orderer, up_to), released);
+  }
+  EXPECT_EQ(orderer.waiting(), expected.size());
+}
+
+TEST(OrdererTest, AnEventThatWasNotAddedIsNotReleased) {
+  Orderer orderer;
+  orderer.next() = At(1, 1);
+  orderer.next() = At(2, 2);
+  orderer.AddNext();
+  orderer.next() = At(3, 3);
+  EXPECT_THAT(Release(orderer, 5), ElementsAre(2));
 }
 
 }  // namespace

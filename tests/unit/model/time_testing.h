@@ -118,8 +118,8 @@ class TimeScript {
   }
 
   void Run() {
-    SplitTime(evidence, end, sources, &slices);
-    BlameTime(evidence, end, sources, names, &slices);
+    TimeRoom room;
+    AccountTime(evidence, end, sources, names, &room, &slices);
   }
 
   using Blame = std::map<std::pair<TimeReason, std::string>, uint64_t>;
