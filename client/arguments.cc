@@ -318,6 +318,8 @@ std::variant<ParsedCommand, ParseStop> ParseArguments(const std::vector<std::str
   CLI::App* doctor_app =
       app.add_subcommand("doctor", "Say what cannot be measured here, why, and what to do");
   SetUp(*doctor_app, "");
+  doctor_app->add_flag("--calibrate", doctor.calibrate,
+                       "Have the daemon measure anew what its probes cost (root and the admin group)");
   AddCommon(*doctor_app, common);
 
   // A program of their own reads what follows, --help included.

@@ -91,6 +91,7 @@ struct StatusOptions {
 
 struct DoctorOptions {
   CommonOptions common;
+  bool calibrate = false;
 };
 
 // `metrics` and `export`, whose options are startscope-exporter's own: all that was on the command line.

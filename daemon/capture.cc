@@ -127,9 +127,7 @@ absl::StatusOr<std::unique_ptr<Capture>> Capture::Start(const CaptureOptions& op
     if (absl::StatusOr<ProbeCosts> costs =
             CalibrateProbes(self->object_.get(), self->attacher_.get());
         costs.ok()) {
-      self->costs_ = *costs;
-      self->OnRecord({RecordOrigin::kCosts,
-                      {reinterpret_cast<const uint8_t*>(&*costs), sizeof(*costs)}});
+      self->OnCosts(*costs);
     } else {
       std::fprintf(stderr, "startscoped: %s\n", std::string(costs.status().message()).c_str());
     }
@@ -194,6 +192,28 @@ void Capture::OnRecord(const RawRecord& given) {
   }
   if (recording_) recording_->Write(record);
   pipeline_->OnRecord(record);
+}
+
+void Capture::OnCosts(const ProbeCosts& costs) {
+  {
+    absl::MutexLock lock(&costs_mutex_);
+    costs_ = costs;
+  }
+  OnRecord({RecordOrigin::kCosts, {reinterpret_cast<const uint8_t*>(&costs), sizeof(costs)}});
+}
+
+absl::Status Capture::Calibrate() {
+  BpfObjectOptions loadable = options_.bpf;
+  for (const BpfObject::Refusal& refusal : object_->refusals()) {
+    loadable.unwanted_programs.insert(refusal.program);
+  }
+  SS_ASSIGN_OR_RETURN(ProbeCosts costs, CalibrateProbesApart(features_, loadable));
+  {
+    absl::MutexLock lock(&costs_mutex_);
+    if (costs_) costs = costs.OrElse(*costs_);
+  }
+  RunOnCore([&] { OnCosts(costs); });
+  return absl::OkStatus();
 }
 
 void Capture::TellThrottled() {
@@ -487,6 +507,7 @@ DaemonStatus Capture::Status() {
   status.startups_seen = figures.model.startups_seen;
   status.records_received = figures.received.total();
   status.inspector = inspector_->State();
+  absl::MutexLock lock(&costs_mutex_);
   status.costs = costs_;
   return status;
 }

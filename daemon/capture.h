@@ -63,6 +63,7 @@ class Capture : public WatchController, public ImageProber {
   absl::StatusOr<ArmedWatch> Arm(const WatchSpec& spec) override;
   void Disarm(WatchMask mask) override;
   DaemonStatus Status() override;
+  absl::Status Calibrate() override;
 
   // Whether the core thread has done something since it was asked last; asks it again. One thread.
   bool CoreAnswers();
@@ -82,6 +83,7 @@ class Capture : public WatchController, public ImageProber {
   void RunOnCore(const std::function<void()>& command);
   void RunCommands();
   void OnRecord(const RawRecord& given);
+  void OnCosts(const ProbeCosts& costs);
   // At most once a second: of control groups that begin more startups than they may.
   void TellThrottled();
   void CopyFigures();
@@ -102,7 +104,6 @@ class Capture : public WatchController, public ImageProber {
   absl::Status UpdateProbes() ABSL_EXCLUSIVE_LOCKS_REQUIRED(arm_mutex_);
   void Release(const std::vector<int>& slots) ABSL_EXCLUSIVE_LOCKS_REQUIRED(arm_mutex_);
 
-  std::optional<ProbeCosts> costs_;  // set once, before any other thread is there
   const CaptureOptions options_;
   StartupListener* const listener_;
   const CgroupResolver cgroups_;
@@ -118,6 +119,10 @@ class Capture : public WatchController, public ImageProber {
   // Of the core thread.
   ThrottleLedger throttled_;
   uint64_t throttled_looked_ns_ = 0;
+
+  // Known to Status(), and to the model from the record on that tells it.
+  absl::Mutex costs_mutex_;
+  std::optional<ProbeCosts> costs_ ABSL_GUARDED_BY(costs_mutex_);
 
   absl::Mutex arm_mutex_;
   struct Slot {

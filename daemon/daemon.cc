@@ -38,6 +38,10 @@ class ReplayController : public WatchController, public ImageProber {
   }
   void Disarm(WatchMask) override {}
   DaemonStatus Status() override { return {}; }
+  absl::Status Calibrate() override {
+    return absl::FailedPreconditionError(
+        "calibrate: this daemon serves a recording (--replay) and has no probes");
+  }
   bool RequestImage(const ProbeRequest&) override { return true; }
   bool RequestSymbols(const SymbolRequest&) override { return true; }
   void StopTracking(uint32_t, uint64_t) override {}

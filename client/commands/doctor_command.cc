@@ -17,6 +17,20 @@
 #include "client/version.h"
 
 namespace startscope {
+namespace {
+
+ExitCode Calibrate(Connection& connection, Examined* examined) {
+  examined->calibrate = true;
+  auto status = GetStatus(connection, /*calibrate=*/true);
+  if (auto* failure = std::get_if<Failure>(&status)) {
+    examined->calibrate_error = failure->status;
+    return failure->exit_code;
+  }
+  examined->status = std::move(std::get<startscope::v1::GetStatusResponse>(status));
+  return kExitOk;
+}
+
+}  // namespace
 
 int DoctorCommand(const DoctorOptions& options) {
   const absl::StatusOr<std::string> path = SocketPath(DaemonAddress(options.common.address));
@@ -37,6 +51,7 @@ int DoctorCommand(const DoctorOptions& options) {
       examined.daemon_error = failure->status;
     } else {
       examined.status = std::move(std::get<startscope::v1::GetStatusResponse>(status));
+      if (options.calibrate) daemon_code = Calibrate(**connection, &examined);
     }
   } else {
     daemon_code = std::get<Failure>(opened).exit_code;

@@ -10,9 +10,9 @@
 
 namespace startscope {
 
-// What the daemon says of itself.
+// What the daemon says of itself; `calibrate`: after it has measured anew what its probes cost.
 [[nodiscard]] std::variant<startscope::v1::GetStatusResponse, Failure> GetStatus(
-    Connection& connection);
+    Connection& connection, bool calibrate = false);
 
 }  // namespace startscope
 

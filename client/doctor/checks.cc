@@ -11,8 +11,9 @@ namespace {
 
 using Check = std::vector<Finding> (*)(const Examined&);
 
-constexpr Check kChecks[] = {CheckSocket, CheckDaemon,    CheckPrivileges, CheckKernel, CheckProbes,
-                             CheckImages, CheckInspector, CheckWatches,    CheckLosses};
+constexpr Check kChecks[] = {CheckSocket, CheckDaemon, CheckCalibration, CheckPrivileges,
+                             CheckKernel, CheckProbes, CheckImages,      CheckInspector,
+                             CheckWatches, CheckLosses};
 
 }  // namespace
 

@@ -14,6 +14,7 @@ namespace startscope {
 // need it find nothing.
 [[nodiscard]] std::vector<Finding> CheckSocket(const Examined& examined);
 [[nodiscard]] std::vector<Finding> CheckDaemon(const Examined& examined);
+[[nodiscard]] std::vector<Finding> CheckCalibration(const Examined& examined);
 [[nodiscard]] std::vector<Finding> CheckPrivileges(const Examined& examined);
 [[nodiscard]] std::vector<Finding> CheckKernel(const Examined& examined);
 [[nodiscard]] std::vector<Finding> CheckProbes(const Examined& examined);

@@ -22,12 +22,7 @@ std::vector<Finding> CheckDaemon(const Examined& examined) {
                                        ": what one of them does not know is left out");
     finding.remedy = "install both from the same package";
   }
-  std::vector<Finding> findings = {finding};
-  if (!status.has_calibration()) {
-    findings.push_back({Severity::kNote, "calibration", "the cost of a probe is not known",
-                        "startups do not say what watching them has cost"});
-  }
-  return findings;
+  return {finding};
 }
 
 }  // namespace startscope

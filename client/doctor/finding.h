@@ -57,6 +57,9 @@ struct Examined {
   bool private_daemon = false;
   // Absent when it could not be had.
   std::optional<startscope::v1::GetStatusResponse> status;
+  // Measuring what probes cost was asked for; why it was not done, if it was not.
+  bool calibrate = false;
+  absl::Status calibrate_error;
 };
 
 }  // namespace startscope

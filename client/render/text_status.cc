@@ -127,29 +127,23 @@ std::string Images(const GetStatusResponse& status, const TerminalStyle& termina
   return text;
 }
 
-std::vector<std::string> CostItems(const v1::Calibration& calibration, const TerminalStyle& terminal) {
-  const std::pair<std::optional<uint64_t>, const char*> costs[] = {
+}  // namespace
+
+std::vector<std::string> CostItems(const v1::Calibration& calibration, const Glyphs& glyphs) {
+  // 0 and absent: not measured.
+  const std::pair<uint64_t, const char*> costs[] = {
       {calibration.uprobe_hit_ns(), "per probe hit"},
       {calibration.record_ns(), "per record"},
-      {calibration.has_completed_fault_ns() ? std::optional(calibration.completed_fault_ns())
-                                            : std::nullopt,
-       "per timed fault"},
-      {calibration.has_mapping_ns() ? std::optional(calibration.mapping_ns()) : std::nullopt,
-       "per mapping"},
-      {calibration.has_breakpoint_page_ns() ? std::optional(calibration.breakpoint_page_ns())
-                                            : std::nullopt,
-       "per page with breakpoints"},
+      {calibration.completed_fault_ns(), "per timed fault"},
+      {calibration.mapping_ns(), "per mapping"},
+      {calibration.breakpoint_page_ns(), "per page with breakpoints"},
   };
   std::vector<std::string> items;
   for (const auto& [cost_ns, what] : costs) {
-    if (cost_ns) {
-      items.push_back(absl::StrCat(FormatDuration(*cost_ns, terminal.glyphs), " ", what));
-    }
+    if (cost_ns != 0) items.push_back(absl::StrCat(FormatDuration(cost_ns, glyphs), " ", what));
   }
   return items;
 }
-
-}  // namespace
 
 std::string UnhealthyReason(const GetStatusResponse& status) {
   for (const auto& feature : status.kernel().features()) {
@@ -186,7 +180,7 @@ std::string RenderStatus(const GetStatusResponse& status, const TerminalStyle& t
                       terminal);
   if (status.has_privileges()) text += RunsAs(status.privileges(), terminal);
   if (status.has_calibration()) {
-    text += RenderItems("cost", CostItems(status.calibration(), terminal), terminal);
+    text += RenderItems("cost", CostItems(status.calibration(), terminal.glyphs), terminal);
   } else {
     text += RenderItems("cost", {absl::StrCat(terminal.glyphs.unmeasured, " (not calibrated)")},
                         terminal);

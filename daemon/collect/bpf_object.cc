@@ -31,14 +31,14 @@ const char* const kBpfPrograms[] = {
 };
 const int kBpfProgramCount = sizeof(kBpfPrograms) / sizeof(kBpfPrograms[0]);
 
+bool IsEssentialProgram(const std::string& program) {
+  return program == "on_process_exec" || program == "on_process_exit";
+}
+
 namespace {
 
 // BPF_TRACE_UPROBE_MULTI; the distribution's headers are older than it.
 constexpr auto kTraceUprobeMulti = static_cast<bpf_attach_type>(48);
-
-bool IsEssential(const std::string& program) {
-  return program == "on_process_exec" || program == "on_process_exit";
-}
 
 thread_local std::string* g_log_sink = nullptr;
 
@@ -139,7 +139,7 @@ absl::StatusOr<std::unique_ptr<BpfObject>> BpfObject::Load(const KernelFeatures&
     leave_out("on_fault_around", "this kernel has no mm_filemap_map_pages tracepoint (Linux 6.12)");
   }
   for (const std::string& name : options.unwanted_programs) {
-    if (IsEssential(name)) {
+    if (IsEssentialProgram(name)) {
       return absl::InvalidArgumentError(
           absl::StrCat("--without-probe ", name, ": nothing can be traced without it"));
     }
@@ -152,7 +152,7 @@ absl::StatusOr<std::unique_ptr<BpfObject>> BpfObject::Load(const KernelFeatures&
   absl::Status essential = first;
   std::set<std::string> all;
   for (const char* name : kBpfPrograms) {
-    if (!IsEssential(name)) all.insert(name);
+    if (!IsEssentialProgram(name)) all.insert(name);
   }
   essential = object->TryLoad(all, options);
   if (!essential.ok()) return essential;

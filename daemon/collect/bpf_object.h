@@ -95,6 +95,8 @@ class BpfObject {
 // Names of the programs in bpf/, for status and options.
 extern const char* const kBpfPrograms[];
 extern const int kBpfProgramCount;
+// Without it nothing can be traced.
+bool IsEssentialProgram(const std::string& program);
 
 }  // namespace startscope
 

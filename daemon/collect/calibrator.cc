@@ -14,9 +14,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
+#include <memory>
 #include <optional>
 #include <utility>
 
+#include "absl/strings/string_view.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/errno_status.h"
 #include "daemon/base/unique_fd.h"
@@ -34,6 +37,10 @@ constexpr int kRepetitions = 8;
 constexpr int kAnswerMs = 500;
 constexpr uint32_t kImage = 0xffffff;  // no image of the registry has this number
 constexpr uint32_t kSmallRingPages = 16;
+constexpr uint32_t kSmallRingBytes = 256 << 10;
+// What is attached for it.
+constexpr absl::string_view kPrograms[] = {"on_fault_user", "on_fault_kernel", "on_fault_minor",
+                                           "on_fault_major", "on_mark"};
 
 enum class Work : uint8_t { kFaults, kMappings, kHits, kCodePages };
 
@@ -231,6 +238,20 @@ absl::StatusOr<ProbeCosts> CalibrateProbes(BpfObject* object, ProbeAttacher* att
   attacher->DetachMarks(kImage);
   object->ForgetCalibration();
   return status.ok() ? absl::StatusOr<ProbeCosts>(costs) : status;
+}
+
+absl::StatusOr<ProbeCosts> CalibrateProbesApart(const KernelFeatures& features,
+                                                const BpfObjectOptions& options) {
+  BpfObjectOptions own = options;
+  own.ring_bytes = kSmallRingBytes;
+  for (int i = 0; i < kBpfProgramCount; ++i) {
+    const char* const name = kBpfPrograms[i];
+    const bool needed = std::find(std::begin(kPrograms), std::end(kPrograms), name) != std::end(kPrograms);
+    if (!needed && !IsEssentialProgram(name)) own.unwanted_programs.insert(name);
+  }
+  SS_ASSIGN_OR_RETURN(const std::unique_ptr<BpfObject> object, BpfObject::Load(features, own));
+  ProbeAttacher attacher(object.get());
+  return CalibrateProbes(object.get(), &attacher);
 }
 
 }  // namespace startscope

@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "daemon/base/probe_costs.h"
 #include "daemon/collect/bpf_object.h"
+#include "daemon/collect/kernel_features.h"
 #include "daemon/collect/probe_attacher.h"
 
 namespace startscope {
@@ -17,6 +18,12 @@ namespace startscope {
 // before anything else is attached and before the ring is read. What could not be measured (a probe that
 // this kernel lacks, noise that swallowed the difference) is left at 0.
 absl::StatusOr<ProbeCosts> CalibrateProbes(BpfObject* object, ProbeAttacher* attacher);
+
+// The same while a daemon is at work, whose probes and counters it leaves alone: with a BPF object that
+// is loaded for it and gone afterwards. What the probes of watches cost a process that they do not follow
+// is in both of what is compared. Takes some hundred milliseconds; any thread.
+absl::StatusOr<ProbeCosts> CalibrateProbesApart(const KernelFeatures& features,
+                                                const BpfObjectOptions& options);
 
 }  // namespace startscope
 

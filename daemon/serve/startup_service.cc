@@ -532,11 +532,31 @@ grpc::Status StartupServiceImpl::EndWatch(grpc::ServerContext* context,
   return grpc::Status::OK;
 }
 
+absl::Status StartupServiceImpl::Calibrate(const PeerIdentity& peer,
+                                           google::protobuf::Duration* took) {
+  if (!peer.privileged) {
+    return absl::PermissionDeniedError("calibrate: for root and members of the admin group only");
+  }
+  const absl::Time begin = absl::Now();
+  if (absl::Status status = calibration_.Enter(begin); !status.ok()) return status;
+  absl::Status status = controller_->Calibrate();
+  const absl::Time end = absl::Now();
+  calibration_.Leave(end);
+  took->set_seconds(absl::ToInt64Seconds(end - begin));
+  took->set_nanos(static_cast<int32_t>(
+      absl::ToInt64Nanoseconds((end - begin) % absl::Seconds(1))));
+  return status;
+}
+
 grpc::Status StartupServiceImpl::GetStatus(grpc::ServerContext* context,
                                            const v1::GetStatusRequest* request,
                                            v1::GetStatusResponse* response) {
   const absl::StatusOr<PeerIdentity> peer = PeerOf(*context);
   if (!peer.ok()) return ToGrpc(peer.status());
+  if (request->calibrate()) {
+    absl::Status status = Calibrate(*peer, response->mutable_calibration_took());
+    if (!status.ok()) return ToGrpc(status);
+  }
   DaemonStatus status = controller_->Status();
   AddLosses(*hub_, &status);
   // Which files others run is not everybody's business.

@@ -13,6 +13,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "daemon/privilege/privilege_drop.h"
+#include "daemon/serve/calibration_gate.h"
 #include "daemon/serve/cgroup_resolver.h"
 #include "daemon/serve/held_watches.h"
 #include "daemon/serve/hub.h"
@@ -60,6 +61,8 @@ class StartupServiceImpl final : public v1::StartupService::Service {
   class Stream;
   struct Plan;
   absl::StatusOr<PeerIdentity> PeerOf(const grpc::ServerContext& context) const;
+  // As `calibrate` of a status request asks for.
+  absl::Status Calibrate(const PeerIdentity& peer, google::protobuf::Duration* took);
   // Takes a place among the watches at once, or says which limit is reached.
   absl::Status TakePlace(const PeerIdentity& peer);
   void LeavePlace(const PeerIdentity& peer);
@@ -77,6 +80,7 @@ class StartupServiceImpl final : public v1::StartupService::Service {
   const uint64_t started_boottime_ns_;
   const std::string boot_id_ = ReadBootId();
   WriteWatchdog watchdog_;
+  CalibrationGate calibration_;
   absl::Mutex places_mutex_;
   int places_ ABSL_GUARDED_BY(places_mutex_) = 0;
   absl::flat_hash_map<uint32_t, int> places_by_user_ ABSL_GUARDED_BY(places_mutex_);

@@ -129,6 +129,8 @@ class WatchController {
   // With the last watch the last probe goes. Blocks.
   virtual void Disarm(WatchMask mask) = 0;
   virtual DaemonStatus Status() = 0;
+  // Measures what probes cost; Status() tells it from then on. Blocks for some hundred milliseconds.
+  virtual absl::Status Calibrate() = 0;
 };
 
 }  // namespace startscope

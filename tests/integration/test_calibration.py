@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 # SPDX-FileCopyrightText: The startscope authors
 
-"""The daemon measures at its start what its probes cost, and startups say what they have paid."""
+"""The daemon measures at its start, and when it is asked to, what its probes cost; startups say what they paid."""
 
+import json
+import os
+import shutil
+import subprocess
 import unittest
 
 import harness
 from rpc import Rpc, startup_service_pb2
+
+
+STARTS = 500
 
 
 def status(daemon):
@@ -35,6 +42,44 @@ class Calibration(unittest.TestCase):
             self.assertEqual(harness.attached_programs(), [])
             for loss in status(daemon).losses:
                 self.assertEqual((loss.produced, loss.lost), (0, 0), loss.name)
+
+    def test_it_is_done_again_on_request_beside_a_watch_that_misses_nothing(self):
+        program = harness.program("hello_musl_static")
+        with harness.Daemon("--cgroup-rate", "0", "--user", "nobody") as daemon, Rpc(daemon) as rpc:
+            request = startup_service_pb2.WatchStartupsRequest(
+                level="LEVEL_OBJECTS", allow=[{"executable": [program]}])
+            stream = rpc.stub.WatchStartups(request, timeout=120)
+            self.assertTrue(next(stream).HasField("armed"))
+            before = sorted(harness.loaded_programs())
+            storm = subprocess.Popen([harness.program("fork_storm"), str(STARTS), program],
+                                     stdout=subprocess.DEVNULL)
+            asked = harness.client("doctor", "--calibrate", "--format", "json", address=daemon.address)
+            self.assertEqual(storm.wait(), 0)
+            said, = (f for f in json.loads(asked.stdout)["findings"] if f["subject"] == "calibration")
+            self.assertRegex(said["what"], r"^measured in .* per probe hit")
+            seen = 0
+            while seen < STARTS:
+                message = next(stream)
+                self.assertFalse(message.HasField("records_lost"), message)
+                seen += message.HasField("startup_finished")
+            self.assertGreater(status(daemon).calibration.uprobe_hit_ns, 50)
+            harness.wait_for(lambda: sorted(harness.loaded_programs()) == before, "its own programs to go")
+            stream.cancel()
+
+    def test_who_may_not_or_too_often_is_told(self):
+        with harness.Daemon() as daemon:
+            os.chmod(daemon.directory, 0o755)
+            os.chmod(daemon.socket, 0o666)
+            binaries = harness.public_binaries()
+            self.addCleanup(shutil.rmtree, binaries)
+            refused = harness.client("doctor", "--calibrate", address=daemon.address,
+                                     binary=f"{binaries}/startscope", preexec_fn=harness.as_nobody)
+            self.assertIn("root and members of the admin group", refused.stdout)
+            self.assertEqual(harness.client("doctor", "--calibrate", address=daemon.address).returncode, 0)
+            again = harness.client("doctor", "--calibrate", address=daemon.address)
+            self.assertNotEqual(again.returncode, 0)
+            self.assertIn("ask again in", again.stdout)
+            self.assertIn("per probe hit", again.stdout)
 
     def test_it_can_be_left_out(self):
         with harness.Daemon("--no-calibration") as daemon:

@@ -47,6 +47,23 @@ TEST(Doctor, JsonForm) {
   EXPECT_THAT(*line, HasSubstr("--ring-bytes"));
 }
 
+TEST(Doctor, CalibrationSaysWhatWasMeasuredOrWhyNot) {
+  Examined examined = WithStatus();
+  examined.status->mutable_calibration()->set_uprobe_hit_ns(612);
+  EXPECT_TRUE(CheckCalibration(examined).empty());
+  examined.calibrate = true;
+  examined.status->mutable_calibration_took()->set_nanos(250'000'000);
+  EXPECT_EQ(CheckCalibration(examined)[0].what, "measured in 250 ms: 612 ns per probe hit");
+  examined.status->clear_calibration_took();  // one that does not know the request
+  EXPECT_THAT(CheckCalibration(examined)[0].what, HasSubstr("not measured"));
+  examined.calibrate_error = absl::ResourceExhaustedError("ask again in 9s");
+  EXPECT_THAT(CheckCalibration(examined)[0].what, HasSubstr("ask again in 9s"));
+  EXPECT_THAT(CheckCalibration(examined)[0].consequence, HasSubstr("612 ns per probe hit"));
+  examined.calibrate = false;
+  examined.status->clear_calibration();
+  EXPECT_THAT(CheckCalibration(examined)[0].remedy, HasSubstr("--calibrate"));
+}
+
 TEST(Doctor, WithoutADaemonNothingCanBeMeasured) {
   Examined examined;
   examined.local.socket_path = "/run/x";

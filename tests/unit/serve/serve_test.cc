@@ -22,6 +22,7 @@
 #include <string>
 
 #include "absl/synchronization/notification.h"
+#include "daemon/serve/calibration_gate.h"
 #include "daemon/serve/grpc_server.h"
 #include "daemon/serve/hub.h"
 #include "daemon/serve/startup_to_proto.h"
@@ -135,11 +136,16 @@ class ScriptedController : public WatchController {
     status.kernel_release = "test";
     return status;
   }
+  absl::Status Calibrate() override {
+    ++calibrated;
+    return absl::OkStatus();
+  }
 
   WatchSpec last_spec;
   absl::Status refuse;
   std::atomic<int> armed{0};
   std::atomic<int> disarmed{0};
+  std::atomic<int> calibrated{0};
   absl::Notification first_disarm;
 };
 
@@ -385,6 +391,35 @@ TEST_F(ServeTest, RefusesRequestsItCannotServeAndSaysWhy) {
   controller_.refuse = absl::ResourceExhaustedError("no slots");
   EXPECT_EQ(refused({}).error_code(), grpc::RESOURCE_EXHAUSTED);
   EXPECT_EQ(controller_.disarmed, 0);
+}
+
+TEST_F(ServeTest, CalibratesOnceAtATimeAndNotTooOften) {
+  ASSERT_TRUE(StartServer().ok());
+  const auto stub = Connect();
+  v1::GetStatusRequest request;
+  request.set_calibrate(true);
+  v1::GetStatusResponse response;
+  grpc::ClientContext first;
+  ASSERT_TRUE(stub->GetStatus(&first, request, &response).ok());
+  EXPECT_TRUE(response.has_calibration_took());
+  grpc::ClientContext again;
+  const grpc::Status refused = stub->GetStatus(&again, request, &response);
+  EXPECT_EQ(refused.error_code(), grpc::RESOURCE_EXHAUSTED);
+  EXPECT_NE(refused.error_message().find("ask again in"), std::string::npos);
+  grpc::ClientContext plain;
+  ASSERT_TRUE(stub->GetStatus(&plain, {}, &response).ok());
+  EXPECT_FALSE(response.has_calibration_took());
+  EXPECT_EQ(controller_.calibrated, 1);
+}
+
+TEST(CalibrationGateTest, LetsOneInAtATimeAndTheNextWhenItHasRested) {
+  CalibrationGate gate;
+  const absl::Time begin = absl::UnixEpoch();
+  ASSERT_TRUE(gate.Enter(begin).ok());
+  EXPECT_TRUE(absl::IsResourceExhausted(gate.Enter(begin + absl::Hours(1))));  // busy
+  gate.Leave(begin + absl::Seconds(1));
+  EXPECT_TRUE(absl::IsResourceExhausted(gate.Enter(begin + absl::Seconds(1))));
+  EXPECT_TRUE(gate.Enter(begin + absl::Seconds(1) + CalibrationGate::kRest).ok());
 }
 
 TEST_F(ServeTest, ListsNewestFirstInPagesAndGetsOne) {
