@@ -132,8 +132,7 @@ struct StartupImages {
     const KnownImage* known = Find(file);
     return known == nullptr ? nullptr : known->facts;
   }
-
- private:
+  // nullptr: not known, or not readable.
   [[nodiscard]] const KnownImage* Find(const FileId& file) const {
     if (all == nullptr) return nullptr;
     const auto found = all->find(file);

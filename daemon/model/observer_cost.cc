@@ -3,9 +3,39 @@
 
 #include "daemon/model/observer_cost.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 namespace startscope {
+namespace {
+
+constexpr uint64_t kPageBytes = 4096;
+
+}  // namespace
+
+
+uint64_t BreakpointPages(const Evidence& evidence, const StartupImages& images) {
+  std::vector<std::pair<FileId, uint64_t>> pages;
+  const auto add = [&](const KnownImage& image, const MarkSite& site) {
+    if ((image.attached_marks & (1u << static_cast<unsigned>(site.kind))) == 0) return;
+    pages.emplace_back(image.facts->file, site.file_offset / kPageBytes);
+  };
+  for (const auto& mapping : evidence.mappings) {
+    if ((mapping.value.prot & PROT_EXEC) == 0) continue;
+    const KnownImage* image = images.Find(mapping.value.file);
+    if (image == nullptr || image->attached_boottime_ns == 0 ||
+        image->attached_boottime_ns > mapping.boottime_ns) {
+      continue;
+    }
+    for (const MarkSite& site : image->facts->sites) add(*image, site);
+    for (const InitFunction& function : image->facts->init_functions) add(*image, function.site);
+  }
+  std::sort(pages.begin(), pages.end());
+  return static_cast<uint64_t>(std::unique(pages.begin(), pages.end()) - pages.begin());
+}
 
 std::optional<uint64_t> EstimateObserverCost(const Evidence& evidence, uint64_t breakpoint_pages,
                                              const ProbeCosts& costs) {

@@ -12,6 +12,10 @@
 
 namespace startscope {
 
+// How many pages of code the kernel had to copy for this process alone, to place breakpoints in them.
+// Each costs more than the hits: it is written afresh in every start.
+uint64_t BreakpointPages(const Evidence& evidence, const StartupImages& images);
+
 // What the records of a startup, and `breakpoint_pages` pages of code with breakpoints in them, have
 // cost it. Not in it: the programs at exec and exit, and what the hooks cost where they record nothing.
 // nullopt: something that the startup has was not measured.

@@ -444,7 +444,7 @@ Startup BuildStartup(const Evidence& evidence, const StartupImages& images, cons
   }
   if (options.costs) {
     startup.observer.estimated_cost_ns = EstimateObserverCost(
-        evidence, exact ? ledger.unrecorded_minor : 0, *options.costs);
+        evidence, exact ? BreakpointPages(evidence, images) : 0, *options.costs);
   }
   AddDegradations(evidence, images, cut, ledger, options, finder, &startup);
   const bool ended_itself =

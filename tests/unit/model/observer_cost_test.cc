@@ -4,6 +4,9 @@
 #include "daemon/model/observer_cost.h"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+
+#include <memory>
 
 namespace startscope {
 namespace {
@@ -36,6 +39,30 @@ TEST(ObserverCostTest, IsUnknownWhereSomethingThatHappenedWasNotMeasured) {
   Evidence without = SomeEvidence();
   without.mappings.clear();
   EXPECT_EQ(EstimateObserverCost(without, 0, costs), 250u + 300u + 5000u);
+}
+
+TEST(ObserverCostTest, APageOfCodeCountsOnceHoweverManyBreakpointsAreInIt) {
+  const FileId file{1, 2, 3};
+  auto facts = std::make_shared<ImageFacts>();
+  facts->file = file;
+  for (const uint64_t offset : {0x1100, 0x1200, 0x5100}) {
+    facts->sites.push_back({.kind = MarkKind::kMain, .file_offset = offset});
+  }
+  facts->sites.push_back({.kind = MarkKind::kDlopen, .file_offset = 0x9000});
+  ImageMap images;
+  images[file] = {.facts = facts,
+                  .attached_marks = 1u << static_cast<unsigned>(MarkKind::kMain),
+                  .attached_boottime_ns = 50};
+  Evidence evidence;
+  for (const int prot : {PROT_READ, PROT_READ | PROT_EXEC}) {
+    Timed<MappingEvent>& mapping = evidence.mappings.emplace_back();
+    mapping.boottime_ns = 100;
+    mapping.value.file = file;
+    mapping.value.prot = static_cast<uint32_t>(prot);
+  }
+  EXPECT_EQ(BreakpointPages(evidence, {.all = &images}), 2u);  // dlopen has no breakpoint
+  images[file].attached_boottime_ns = 150;  // when it was mapped there were none yet
+  EXPECT_EQ(BreakpointPages(evidence, {.all = &images}), 0u);
 }
 
 }  // namespace
