@@ -67,7 +67,7 @@ run_integration() {
 # Gross regressions of what a traced start costs; figures come from tests/bench/run.sh. A virtual machine
 # inside this one would say nothing of them.
 run_overhead() {
-  if /usr/bin/python3 "$root/tests/bench/startup_overhead.py" --build "$build" --rounds 3 --starts 40 \
+  if /usr/bin/python3 "$root/tests/bench/startup_overhead.py" --build "$build" --rounds 4 --starts 30 \
     --programs glibc,go --tracers startscope --gate; then
     passed=$((passed + 1))
   else
