@@ -41,13 +41,15 @@ case $what in
   short)
     /usr/bin/python3 "$root/tests/bench/startup_overhead.py" --build "$build" --rounds 8 --starts 36 \
       --programs glibc,go --tracers startscope --gate
-    /usr/bin/python3 "$root/tests/bench/bystanders.py" --build "$build" --rounds 5 --gate
+    /usr/bin/python3 "$root/tests/bench/bystanders.py" --build "$build" --rounds 6 \
+      --rows phases-following,objects-following --gate
     "$build/bench/model_throughput" 3 "$root"/tests/data/*.rec
     /usr/bin/python3 "$root/tests/bench/daemon_figures.py" --build "$build" --storm-seconds 5 --gate
     ;;
   full)
     /usr/bin/python3 "$root/tests/bench/startup_overhead.py" --build "$build" --details
-    /usr/bin/python3 "$root/tests/bench/bystanders.py" --build "$build" --rounds 15
+    /usr/bin/python3 "$root/tests/bench/bystanders.py" --build "$build"
+    /usr/bin/python3 "$root/tests/bench/bystanders.py" --build "$build" --programs
     "$build/bench/model_throughput" 20 "$root"/tests/data/*.rec
     /usr/bin/python3 "$root/tests/bench/daemon_figures.py" --build "$build" --storm-seconds 60
     ;;

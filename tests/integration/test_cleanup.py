@@ -29,6 +29,22 @@ class Cleanup(unittest.TestCase):
             self.assertEqual(len(startups), 1)
         harness.wait_for(lambda: not harness.loaded_programs(), "programs to be unloaded")
 
+    def test_nothing_that_a_level_does_not_need_is_attached(self):
+        """Bystanders pay for what is attached: nothing for their calls and switches below level pages."""
+        calls_and_switches = {"on_syscall_entry", "on_syscall_exit", "on_switch", "on_waking", "on_sample"}
+        ends_of_faults = {"on_fault_kernel", "on_fault_minor", "on_fault_major"}
+        with harness.Daemon() as daemon:
+            for level, absent, present in (
+                    ("phases", calls_and_switches | ends_of_faults, {"on_fault_user"}),
+                    ("objects", calls_and_switches, {"on_fault_user"} | ends_of_faults)):
+                watch = harness.Watch(daemon, "--level", level)
+                watch.wait_armed()
+                attached = set(harness.attached_programs())
+                self.assertFalse(attached & absent, level)
+                self.assertLessEqual(present, attached, level)
+                watch.finish()
+                self.assert_nothing_attached()
+
     def test_killed_client_leaves_nothing(self):
         with harness.Daemon() as daemon:
             for delay in (0.0, 0.02, 0.05, 0.1, 0.3):
