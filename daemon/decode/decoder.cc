@@ -10,6 +10,7 @@
 #include <iterator>
 #include <numeric>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include "bpf/event.h"
@@ -34,6 +35,15 @@ T CopyAs(Bytes bytes) {
   return value;
 }
 
+// The same where it lies, if it can be read there; otherwise in `room`.
+template <typename T>
+const T& ViewAs(Bytes bytes, T* room) {
+  const bool aligned = reinterpret_cast<uintptr_t>(bytes.data()) % alignof(T) == 0;
+  if (aligned && bytes.size() >= sizeof(T)) return *reinterpret_cast<const T*>(bytes.data());
+  *room = CopyAs<T>(bytes);
+  return *room;
+}
+
 Counters ToCounters(const ss_counters& from) {
   Counters to;
   to.minor_faults = from.minor_faults;
@@ -51,9 +61,12 @@ Counters ToCounters(const ss_counters& from) {
 // A payload of this kind, all of whose fields are then set. Most records are of the kind that the one
 // before in the same place was.
 template <typename T>
-T& PayloadToFill(Event* event) {
-  T* same = std::get_if<T>(&event->payload);
-  return same != nullptr ? *same : event->payload.emplace<T>();
+T& PayloadToFill(Event* event, SparePaths* spare) {
+  if (T* same = std::get_if<T>(&event->payload)) return *same;
+  if (auto* mapping = std::get_if<MappingEvent>(&event->payload)) spare->Give(&mapping->path);
+  T& made = event->payload.emplace<T>();
+  if constexpr (std::is_same_v<T, MappingEvent>) spare->Take(&made.path);
+  return made;
 }
 
 size_t MinimumSize(uint16_t kind) {
@@ -164,9 +177,10 @@ void ToFork(Bytes bytes, Event* event) {
   to.thread = (from.flags & SS_FORK_THREAD) != 0;
 }
 
-void ToFault(Bytes bytes, Event* event) {
-  const auto from = CopyAs<ss_fault_event>(bytes);
-  auto& to = PayloadToFill<FaultEvent>(event);
+void ToFault(Bytes bytes, SparePaths* spare, Event* event) {
+  ss_fault_event room;
+  const ss_fault_event& from = ViewAs(bytes, &room);
+  auto& to = PayloadToFill<FaultEvent>(event, spare);
   to.address = from.address;
   to.ip = from.ip;
   to.entry_boottime_ns = from.entry_boottime_ns;
@@ -233,9 +247,10 @@ void ToSample(Bytes bytes, Event* event) {
   to.after_cpuid = (from.flags & SS_SAMPLE_CPUID) != 0;
 }
 
-bool ToMark(Bytes bytes, Event* event) {
-  const auto from = CopyAs<ss_mark_event>(bytes);
-  auto& to = PayloadToFill<MarkEvent>(event);
+bool ToMark(Bytes bytes, SparePaths* spare, Event* event) {
+  ss_mark_event room;
+  const ss_mark_event& from = ViewAs(bytes, &room);
+  auto& to = PayloadToFill<MarkEvent>(event, spare);
   to.now = ToCounters(from.now);
   to.kind = static_cast<MarkKind>(from.cookie & 0x7f);
   to.image = static_cast<uint32_t>(from.cookie >> 8);
@@ -302,7 +317,8 @@ bool Decoder::DecodeAny(const RawRecord& record, Event* event) {
 
 bool Decoder::DecodeRing(Bytes bytes, Event* event) {
   if (bytes.size() < sizeof(ss_event_header)) return Bad(BadRecord::kTooShort);
-  const auto header = CopyAs<ss_event_header>(bytes);
+  ss_event_header room;
+  const ss_event_header& header = ViewAs(bytes, &room);
   const size_t minimum = MinimumSize(header.kind);
   if (minimum == 0) return Bad(BadRecord::kUnknownKind);
   if (header.size > bytes.size()) return Bad(BadRecord::kSizeMismatch);
@@ -324,10 +340,10 @@ bool Decoder::DecodeRing(Bytes bytes, Event* event) {
       ToFork(body, event);
       return true;
     case SS_EVENT_FAULT:
-      ToFault(body, event);
+      ToFault(body, &spare_paths_, event);
       return true;
     case SS_EVENT_MARK:
-      return ToMark(body, event) || Bad(BadRecord::kBadText);
+      return ToMark(body, &spare_paths_, event) || Bad(BadRecord::kBadText);
     case SS_EVENT_PAGES_READ:
       ToPagesRead(body, event);
       return true;
@@ -367,7 +383,7 @@ bool Decoder::DecodeSideband(Bytes bytes, Event* event) {
   const auto from = CopyAs<Mmap2Body>(body);
   event->pid = from.pid;
   event->tid = from.tid;
-  auto& to = PayloadToFill<MappingEvent>(event);
+  auto& to = PayloadToFill<MappingEvent>(event, &spare_paths_);
   to.address = from.address;
   to.size_bytes = from.size;
   to.file_offset = from.page_offset;

@@ -7,6 +7,9 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "daemon/collect/raw_record.h"
 #include "daemon/decode/event.h"
@@ -21,6 +24,26 @@ enum class BadRecord : uint8_t {
   kUnknownOrigin,
   kBadText,          // a length that points outside the record
   kCount,
+};
+
+// Memory of paths, of events whose place was taken by others. Mappings are many, and their paths
+// much the same.
+class SparePaths {
+ public:
+  void Give(std::string* path) {
+    if (path->capacity() > std::string().capacity() && paths_.size() < kMost) {
+      paths_.push_back(std::move(*path));
+    }
+  }
+  void Take(std::string* path) {
+    if (paths_.empty()) return;
+    *path = std::move(paths_.back());
+    paths_.pop_back();
+  }
+
+ private:
+  static constexpr size_t kMost = 1024;
+  std::vector<std::string> paths_;
 };
 
 // Bytes to typed events. A bad record is never an error of the caller's: it is dropped and counted by
@@ -49,6 +72,7 @@ class Decoder {
   bool Bad(BadRecord reason);
 
   std::array<uint64_t, static_cast<size_t>(BadRecord::kCount)> bad_{};
+  SparePaths spare_paths_;
   uint64_t decoded_ = 0;
 };
 

@@ -7,6 +7,7 @@
 #ifndef STARTSCOPE_DAEMON_DECODE_EVENT_H_
 #define STARTSCOPE_DAEMON_DECODE_EVENT_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -233,6 +234,17 @@ struct Event {
                SampleEvent, SymbolsEvent>
       payload;
 };
+
+// What may remain of an event whose place serves another: memory that this other is likely to need.
+inline void GiveBackMost(Event* event) {
+  constexpr size_t kUsualPathBytes = 256;
+  if (std::holds_alternative<FaultEvent>(event->payload)) return;
+  if (auto* mapping = std::get_if<MappingEvent>(&event->payload)) {
+    if (mapping->path.capacity() > kUsualPathBytes) std::string().swap(mapping->path);
+    return;
+  }
+  event->payload = std::monostate();
+}
 
 }  // namespace startscope
 

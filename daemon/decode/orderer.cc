@@ -12,7 +12,7 @@ namespace startscope {
 namespace {
 
 // A storm brings some hundreds between two releases.
-constexpr size_t kKeptEvents = 8192;
+constexpr size_t kKeptEvents = 2048;
 
 }  // namespace
 
@@ -48,7 +48,9 @@ void Orderer::ReleaseUpTo(uint64_t boottime_ns, absl::FunctionRef<void(Event&&)>
     if (order_[released].boottime_ns != 0 && order_[released].boottime_ns < released_up_to_ns_) {
       ++late_;
     }
-    sink(std::move(waiting_[order_[released].index]));
+    Event& event = waiting_[order_[released].index];
+    sink(std::move(event));
+    GiveBackMost(&event);
   }
   const size_t left = order_.size() - released;
   if (rest_.size() < left) rest_.resize(left);

@@ -78,8 +78,9 @@ void AddressMap::Begin(const ExecEvent& exec, const Options& options) {
   entries_.reserve(std::min(kUsualObjects, options.max_objects));
   ClearAndKeep(kKeptObjects, &files_);
   ClearAndKeep(kKeptPages, &pages_);
-  page_indexes_.clear();
+  page_index_.Clear();
   many_segments_.clear();
+  last_object_ = 0;
   segment_count_ = 0;
   objects_not_kept_ = 0;
 }
@@ -113,6 +114,11 @@ ObjectKind AddressMap::KindOf(const MappingEvent& mapping) const {
 uint32_t AddressMap::ObjectFor(uint64_t boottime_ns, const MappingEvent& mapping, ObjectKind kind,
                                uint64_t address) {
   const bool is_file = mapping.file.inode != 0;
+  // One file's segments are mapped one after the other.
+  if (is_file && last_object_ < files_.size() && files_[last_object_] == mapping.file &&
+      kind == entries_[last_object_].object.kind) {
+    return last_object_;
+  }
   for (uint32_t i = 0; i < files_.size(); ++i) {
     if (is_file ? files_[i] != mapping.file
                 : files_[i].inode != 0 || entries_[i].object.kind != kind) {
@@ -120,7 +126,7 @@ uint32_t AddressMap::ObjectFor(uint64_t boottime_ns, const MappingEvent& mapping
     }
     MappedObject& known = entries_[i].object;
     if (known.kind == ObjectKind::kFile && kind == ObjectKind::kLibrary) known.kind = kind;
-    return i;
+    return last_object_ = i;
   }
   if (files_.size() >= options_.max_objects) {
     ++objects_not_kept_;
@@ -143,7 +149,7 @@ uint32_t AddressMap::ObjectFor(uint64_t boottime_ns, const MappingEvent& mapping
   } else {
     entry.object.path = NameOf(kind);
   }
-  return static_cast<uint32_t>(files_.size() - 1);
+  return last_object_ = static_cast<uint32_t>(files_.size() - 1);
 }
 
 AddressMap::Entry& AddressMap::NewEntry(const FileId& file) {
@@ -444,9 +450,9 @@ void AddressMap::ChargeSegment(const FaultEvent& fault, uint64_t latency_ns, boo
 AddressMap::Page& AddressMap::PageOf(uint32_t object, const MappedRange& range,
                                      uint64_t boottime_ns, uint64_t address) {
   const uint64_t begin = address & ~(kPageBytes - 1);
-  const auto [known, first] =
-      page_indexes_.try_emplace(begin | object, static_cast<uint32_t>(pages_.size()));
-  if (!first) return pages_[known->second];
+  const auto next = static_cast<uint32_t>(pages_.size());
+  const uint32_t index = page_index_.FindOrAdd(begin | object, next);
+  if (index != next) return pages_[index];
   Page& page = pages_.emplace_back();
   page.object = object;
   page.segment = range.segment;
@@ -540,9 +546,9 @@ std::vector<MappedObject> AddressMap::Take(uint64_t begin_boottime_ns,
     if (object.kind == ObjectKind::kStack) continue;
     object.mapped_bytes = object.mapped_bytes.value_or(0) + (range.end - range.start);
   }
-  std::vector<uint32_t> order(objects());
-  std::iota(order.begin(), order.end(), 0);
-  for (const uint32_t i : order) {
+  order_.resize(objects());
+  std::iota(order_.begin(), order_.end(), 0);
+  for (const uint32_t i : order_) {
     Entry& entry = entries_[i];
     MappedObject& object = entry.object;
     object.pages_touched = 0;
@@ -562,7 +568,7 @@ std::vector<MappedObject> AddressMap::Take(uint64_t begin_boottime_ns,
   }
   CountPages(begin_boottime_ns);
   // They are large: their order is found before they are moved.
-  std::sort(order.begin(), order.end(), [this](uint32_t a, uint32_t b) {
+  std::sort(order_.begin(), order_.end(), [this](uint32_t a, uint32_t b) {
     const MappedObject& one = entries_[a].object;
     const MappedObject& other = entries_[b].object;
     const uint64_t one_ns = one.fault_ns.value_or(0);
@@ -572,10 +578,10 @@ std::vector<MappedObject> AddressMap::Take(uint64_t begin_boottime_ns,
     const uint64_t other_faults = other.minor_faults + other.major_faults;
     return one_faults != other_faults ? one_faults > other_faults : a < b;
   });
-  if (places != nullptr) places->resize(order.size());
+  if (places != nullptr) places->resize(order_.size());
   std::vector<MappedObject> taken;
-  taken.reserve(order.size());
-  for (const uint32_t index : order) {
+  taken.reserve(order_.size());
+  for (const uint32_t index : order_) {
     if (places != nullptr) (*places)[index] = static_cast<uint32_t>(taken.size());
     Entry& entry = entries_[index];
     MappedObject& object = taken.emplace_back(std::move(entry.object));

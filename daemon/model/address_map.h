@@ -12,6 +12,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "daemon/model/evidence.h"
+#include "daemon/model/page_index.h"
 #include "daemon/model/page_set.h"
 #include "daemon/model/range_table.h"
 #include "daemon/model/startup.h"
@@ -153,12 +154,14 @@ class AddressMap {
   RangeTable ranges_;
   std::vector<Entry> entries_;  // the first ones are in use; the others are room
   std::vector<FileId> files_;   // of those in use
+  std::vector<uint32_t> order_;  // room
   std::vector<Page> pages_;     // in the order in which they were touched
-  absl::flat_hash_map<uint64_t, uint32_t> page_indexes_;  // by object and page number
+  PageIndex page_index_;        // by object and page number
   // Of objects with more than a few segments: object, address, size, file offset, protection; to its
   // index in the object.
   using SegmentKey = std::tuple<uint32_t, uint64_t, uint64_t, uint64_t, uint32_t>;
   absl::flat_hash_map<SegmentKey, uint32_t> many_segments_;
+  uint32_t last_object_ = 0;  // that ObjectFor() gave
   size_t segment_count_ = 0;
   uint64_t objects_not_kept_ = 0;
 };

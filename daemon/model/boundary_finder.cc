@@ -56,7 +56,7 @@ BoundaryFinder::BoundaryFinder(const Evidence& evidence, const StartupImages& im
   for (const auto& mapping : evidence.mappings) {
     if (mapping.value.file.inode == 0 || !Covers(mapping.value, evidence.exec.at_base)) continue;
     loader_ = mapping.value.file;
-    loader_path_ = mapping.value.path;
+    loader_path_ = &mapping.value.path;
     return;
   }
 }
@@ -152,19 +152,19 @@ std::optional<Boundary> BoundaryFinder::DependenciesMapped() const {
   std::optional<Boundary> last;
   bool over = limit.has_value() || !goes_on_;
   bool writable = false;
-  MappingEvent previous;
+  const MappingEvent* previous = nullptr;
   for (const auto& mapping : evidence_.mappings) {
     if (mapping.boottime_ns < begin->boottime_ns || mapping.boottime_ns > limit_ns) continue;
     if (!IsDependency(mapping.value)) continue;
     // The first RELRO protection shows that relocation is under way.
     if (last && IsProtection(mapping.value, writable) &&
-        mapping.value.address == previous.address) {
+        mapping.value.address == previous->address) {
       over = true;
       break;
     }
     if ((mapping.value.prot & PROT_WRITE) != 0) {
       writable = true;
-      previous = mapping.value;
+      previous = &mapping.value;
     }
     last = Boundary{mapping.boottime_ns, BoundarySource::kMapping, std::nullopt};
   }

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "daemon/model/evidence.h"
 #include "daemon/model/phase_policy.h"
@@ -35,7 +36,10 @@ class BoundaryFinder {
 
   // The file of the program interpreter; inode 0 when there is none or it was not seen.
   [[nodiscard]] const FileId& loader_file() const { return loader_; }
-  [[nodiscard]] const std::string& loader_path() const { return loader_path_; }
+  [[nodiscard]] const std::string& loader_path() const {
+    static const std::string kNone;
+    return loader_path_ == nullptr ? kNone : *loader_path_;
+  }
   // The file whose mapping holds the program headers. On stacked file systems its numbers are not those
   // of the executable that exec names.
   [[nodiscard]] const FileId& executable_file() const { return executable_; }
@@ -68,7 +72,7 @@ class BoundaryFinder {
   uint64_t entry_address_ = 0;
   FileId executable_;
   FileId loader_;
-  std::string loader_path_;
+  const std::string* loader_path_ = nullptr;  // in the evidence; nullptr: none
 };
 
 // A protection change of a writable mapping to read-only, as RELRO is made, rather than a new mapping.

@@ -91,6 +91,7 @@ class Account {
   }
 
   void AddMarks() {
+    begins_.reserve(evidence_.marks.size() + loaded_.size());
     for (const auto& mark : evidence_.marks) {
       if (mark.boottime_ns > end_.boottime_ns || !EndsConstructor(mark.value.kind)) continue;
       Begin begin{mark.boottime_ns, mark.tid, nullptr, nullptr, &mark.value.now};

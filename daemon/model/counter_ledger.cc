@@ -3,71 +3,67 @@
 
 #include "daemon/model/counter_ledger.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <utility>
 
 namespace startscope {
 namespace {
 
-// Something that tells about fault counts, at one moment.
-struct Entry {
-  uint64_t boottime_ns = 0;
-  const FaultEvent* fault = nullptr;    // a fault of its own
-  const Counters* counters = nullptr;   // or a reading
-};
-
-// Gives each of them, in order of time. At equal times the reading after exec comes first, and a
-// fault before a mark.
-template <typename Take>
-void ForEachInOrder(const Evidence& evidence, const End& end, bool ignore_marks, Take take) {
-  auto fault = evidence.faults.begin();
-  auto mark = ignore_marks ? evidence.marks.end() : evidence.marks.begin();
-  const auto take_while = [&](auto in_time) {
-    for (;;) {
-      const bool has_fault = fault != evidence.faults.end() && in_time(fault->boottime_ns);
-      const bool has_mark = mark != evidence.marks.end() && in_time(mark->boottime_ns);
-      if (has_fault && (!has_mark || fault->boottime_ns <= mark->boottime_ns)) {
-        take(Entry{fault->boottime_ns, &fault->value, nullptr});
-        ++fault;
-      } else if (has_mark) {
-        take(Entry{mark->boottime_ns, nullptr, &mark->value.now});
-        ++mark;
-      } else {
-        return;
-      }
-    }
-  };
-  take_while([&](uint64_t boottime_ns) { return boottime_ns < evidence.exec_boottime_ns; });
-  take(Entry{evidence.exec_boottime_ns, nullptr, &evidence.exec.now});
-  take_while([&](uint64_t boottime_ns) { return boottime_ns <= end.boottime_ns; });
-  if (end.counters) take(Entry{end.boottime_ns, nullptr, &*end.counters});
-}
-
-// Index of the slice that holds a time, from `index` on; the last one holds its own end too.
-size_t SliceAt(const std::vector<PhaseSlice>& slices, uint64_t begin_ns, uint64_t boottime_ns,
-               size_t index) {
-  const uint64_t offset = boottime_ns > begin_ns ? boottime_ns - begin_ns : 0;
-  while (index + 1 < slices.size() && slices[index + 1].offset_ns <= offset) ++index;
-  return index;
-}
-
 class Book {
  public:
-  Book(const Counters& base, size_t slices) : base_(base) { result_.phases.resize(slices); }
+  Book(const Counters& base, uint64_t begin_ns, const std::vector<PhaseSlice>& slices)
+      : base_(base), begin_ns_(begin_ns), slices_(slices) {
+    result_.phases.resize(slices.size());
+    FindNext();
+  }
+
+  // Times never go back.
+  void Add(uint64_t boottime_ns, const Counters& counters) {
+    MoveTo(std::max(boottime_ns, begin_ns_));
+    result_.threads_not_read |= counters.threads_not_read != 0;
+    Read(counters.minor_faults, counters.major_faults);
+  }
+
+  void Add(uint64_t boottime_ns, const FaultEvent& fault) {
+    MoveTo(std::max(boottime_ns, begin_ns_));
+    if (fault.completed) {
+      const bool timed = fault.entry_boottime_ns != 0 && fault.entry_boottime_ns <= boottime_ns;
+      Record(fault, timed ? boottime_ns - fault.entry_boottime_ns : 0);
+      if (fault.counts_known) Read(fault.minor_faults, fault.major_faults);
+      return;
+    }
+    if (fault.counts_known) Read(fault.minor_faults, fault.major_faults);
+    // Only the entry was seen: the next reading says what became of it.
+    open_ = slice_;
+  }
+
+  [[nodiscard]] LedgerResult Take() { return std::move(result_); }
+
+ private:
+  static constexpr size_t kNoSlice = SIZE_MAX;
+  // To the slice that holds a time; the last one holds its own end too.
+  void MoveTo(uint64_t boottime_ns) {
+    while (boottime_ns >= next_begin_ns_ && slice_ + 1 < slices_.size()) {
+      ++slice_;
+      FindNext();
+    }
+  }
+  void FindNext() {
+    next_begin_ns_ =
+        slice_ + 1 < slices_.size() ? begin_ns_ + slices_[slice_ + 1].offset_ns : UINT64_MAX;
+  }
 
   // A fault that completed and whose kind is known.
-  void Record(size_t slice, const FaultEvent& fault, uint64_t latency_ns) {
-    FaultSums& sums = result_.phases[slice];
+  void Record(const FaultEvent& fault, uint64_t latency_ns) {
+    FaultSums& sums = result_.phases[slice_];
     (fault.major ? sums.major : sums.minor) += 1;
     (fault.major ? major_ : minor_) += 1;
     sums.total_ns += latency_ns;
     if (!fault.major) sums.minor_ns += latency_ns;
   }
 
-  // A fault of which only the entry was seen: the next reading says what became of it.
-  void Open(size_t slice) { open_ = slice; }
-
-  void Read(size_t slice, uint64_t minor_reading, uint64_t major_reading) {
+  void Read(uint64_t minor_reading, uint64_t major_reading) {
     if (minor_reading < base_.minor_faults || major_reading < base_.major_faults) return;
     const uint64_t minor = minor_reading - base_.minor_faults;
     const uint64_t major = major_reading - base_.major_faults;
@@ -75,67 +71,67 @@ class Book {
     result_.kernel_major = major;
     if (minor < minor_ || major < major_) {
       result_.counts_contradict = true;
-      open_.reset();
+      open_ = kNoSlice;
       return;
     }
     uint64_t more_minor = minor - minor_;
     uint64_t more_major = major - major_;
     minor_ = minor;
     major_ = major;
-    if (open_ && more_major > 0) {
-      result_.phases[*open_].major += 1;
+    if (open_ != kNoSlice && more_major > 0) {
+      result_.phases[open_].major += 1;
       ++result_.uncompleted_major;
       --more_major;
-    } else if (open_ && more_minor > 0) {
-      result_.phases[*open_].minor += 1;
+    } else if (open_ != kNoSlice && more_minor > 0) {
+      result_.phases[open_].minor += 1;
       ++result_.uncompleted_minor;
       --more_minor;
     }
-    open_.reset();
-    result_.phases[slice].minor += more_minor;
-    result_.phases[slice].major += more_major;
+    open_ = kNoSlice;
+    result_.phases[slice_].minor += more_minor;
+    result_.phases[slice_].major += more_major;
     result_.unrecorded_minor += more_minor;
     result_.unrecorded_major += more_major;
   }
 
-  void ThreadsNotRead() { result_.threads_not_read = true; }
-  [[nodiscard]] LedgerResult Take() { return std::move(result_); }
-
- private:
   const Counters& base_;
+  const uint64_t begin_ns_;
+  const std::vector<PhaseSlice>& slices_;
+  size_t slice_ = 0;
+  uint64_t next_begin_ns_ = 0;  // of the slice behind it
   LedgerResult result_;
   uint64_t minor_ = 0;  // booked so far
   uint64_t major_ = 0;
-  std::optional<size_t> open_;
+  size_t open_ = kNoSlice;  // slice of a fault of which only the entry was seen
 };
 
 }  // namespace
 
+// At equal times the reading after exec comes first, and a fault before a mark.
 LedgerResult BookFaults(const Evidence& evidence, const End& end,
                         const std::vector<PhaseSlice>& slices, bool ignore_marks) {
-  const uint64_t begin = evidence.exec.begin_boottime_ns;
-  Book book(evidence.exec.begin, slices.size());
-  size_t slice = 0;
-  ForEachInOrder(evidence, end, ignore_marks, [&](const Entry& entry) {
-    slice = SliceAt(slices, begin, entry.boottime_ns, slice);
-    if (entry.counters != nullptr) {
-      if (entry.counters->threads_not_read != 0) book.ThreadsNotRead();
-      book.Read(slice, entry.counters->minor_faults, entry.counters->major_faults);
-      return;
+  Book book(evidence.exec.begin, evidence.exec.begin_boottime_ns, slices);
+  auto fault = evidence.faults.begin();
+  auto mark = ignore_marks ? evidence.marks.end() : evidence.marks.begin();
+  const auto add_while = [&](auto in_time) {
+    for (;;) {
+      const bool has_fault = fault != evidence.faults.end() && in_time(fault->boottime_ns);
+      const bool has_mark = mark != evidence.marks.end() && in_time(mark->boottime_ns);
+      if (has_fault && (!has_mark || fault->boottime_ns <= mark->boottime_ns)) {
+        book.Add(fault->boottime_ns, fault->value);
+        ++fault;
+      } else if (has_mark) {
+        book.Add(mark->boottime_ns, mark->value.now);
+        ++mark;
+      } else {
+        return;
+      }
     }
-    const FaultEvent& fault = *entry.fault;
-    if (fault.completed) {
-      const uint64_t latency = fault.entry_boottime_ns != 0 &&
-                                       fault.entry_boottime_ns <= entry.boottime_ns
-                                   ? entry.boottime_ns - fault.entry_boottime_ns
-                                   : 0;
-      book.Record(slice, fault, latency);
-      if (fault.counts_known) book.Read(slice, fault.minor_faults, fault.major_faults);
-    } else {
-      if (fault.counts_known) book.Read(slice, fault.minor_faults, fault.major_faults);
-      book.Open(slice);
-    }
-  });
+  };
+  add_while([&](uint64_t boottime_ns) { return boottime_ns < evidence.exec_boottime_ns; });
+  book.Add(evidence.exec_boottime_ns, evidence.exec.now);
+  add_while([&](uint64_t boottime_ns) { return boottime_ns <= end.boottime_ns; });
+  if (end.counters) book.Add(end.boottime_ns, *end.counters);
   return book.Take();
 }
 

@@ -4,19 +4,20 @@
 #include "daemon/model/dependency_chain.h"
 
 #include <algorithm>
-#include <deque>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
-#include <utility>
+#include <tuple>
 
-#include "absl/container/flat_hash_map.h"
+#include "absl/container/fixed_array.h"
 #include "absl/container/inlined_vector.h"
 
 namespace startscope {
 namespace {
 
 constexpr size_t kUsualNeeds = 4;
+constexpr size_t kUsualObjects = 16;
 
 std::string_view BaseName(std::string_view path) { return path.substr(path.rfind('/') + 1); }
 
@@ -29,99 +30,116 @@ class Chain {
  public:
   Chain(const StartupImages& images, std::optional<uint64_t> dependencies_ns,
         std::vector<MappedObject>* objects)
-      : images_(images), dependencies_ns_(dependencies_ns), objects_(*objects) {}
+      : images_(images),
+        dependencies_ns_(dependencies_ns),
+        objects_(*objects),
+        links_(objects->size()) {}
 
   void Run() {
     NameAll();
     Order();
     Connect();
-    for (const size_t index : order_) objects_[index].reason = ReasonOf(index);
+    for (const uint32_t index : order_) objects_[index].reason = ReasonOf(index);
     Measure();
   }
 
  private:
-  [[nodiscard]] std::shared_ptr<const ImageFacts> FactsOf(const MappedObject& object) const {
+  using Facts = std::shared_ptr<const ImageFacts>;
+  // What is found out about an object.
+  struct Link {
+    const Facts* facts = nullptr;  // nullptr: the file was not read
+    absl::InlinedVector<uint32_t, kUsualNeeds> needs;
+    absl::InlinedVector<uint32_t, kUsualNeeds> needed_by;
+    bool reached = false;
+  };
+  struct Name {
+    std::string_view name;
+    uint32_t index = 0;
+  };
+
+  [[nodiscard]] const Facts* FactsOf(const MappedObject& object) const {
     const bool is_executable = object.kind == ObjectKind::kExecutable;
     const KnownImage* known = is_executable                        ? images_.executable
                               : object.kind == ObjectKind::kLoader ? images_.loader
                                                                    : nullptr;
-    if (is_executable && known != nullptr) return known->facts;
-    std::shared_ptr<const ImageFacts> facts = images_.SharedFactsOf(object.file);
-    return facts == nullptr && known != nullptr ? known->facts : facts;
+    if (is_executable && known != nullptr) return &known->facts;
+    const Facts* facts = images_.SharedFactsOf(object.file);
+    return facts == nullptr && known != nullptr ? &known->facts : facts;
   }
 
   void NameAll() {
-    facts_.resize(objects_.size());
-    by_name_.reserve(2 * objects_.size());
-    for (size_t i = 0; i < objects_.size(); ++i) {
+    for (uint32_t i = 0; i < objects_.size(); ++i) {
       MappedObject& object = objects_[i];
-      facts_[i] = FactsOf(object);
-      if (object.kind != ObjectKind::kExecutable) by_name_.try_emplace(BaseName(object.path), i);
-      if (facts_[i] == nullptr) continue;
-      if (object.kind == ObjectKind::kLoader && facts_[i]->libc == Libc::kMusl) musl_ = i;
-      object.facts = facts_[i];
-      if (!facts_[i]->soname.empty()) by_name_.try_emplace(facts_[i]->soname, i);
+      links_[i].facts = FactsOf(object);
+      if (object.kind != ObjectKind::kExecutable) names_.push_back({BaseName(object.path), i});
+      if (links_[i].facts == nullptr) continue;
+      object.facts = *links_[i].facts;
+      if (object.kind == ObjectKind::kLoader && object.facts->libc == Libc::kMusl) musl_ = i;
+      if (!object.facts->soname.empty()) names_.push_back({object.facts->soname, i});
     }
+    // Whose name it was first has it.
+    std::sort(names_.begin(), names_.end(), [](const Name& a, const Name& b) {
+      const int order = a.name.compare(b.name);
+      return order != 0 ? order < 0 : a.index < b.index;
+    });
   }
 
   // The executable, its interpreter, and then as they were mapped.
   void Order() {
-    const auto rank = [this](size_t index) {
+    const auto rank = [this](uint32_t index) {
       const ObjectKind kind = objects_[index].kind;
       return kind == ObjectKind::kExecutable ? 0 : kind == ObjectKind::kLoader ? 1 : 2;
     };
-    for (size_t i = 0; i < objects_.size(); ++i) {
+    for (uint32_t i = 0; i < objects_.size(); ++i) {
       if (rank(i) < 2 || objects_[i].kind == ObjectKind::kLibrary) order_.push_back(i);
       if (objects_[i].kind == ObjectKind::kVdso) objects_[i].reason = LoadReason::kKernel;
     }
-    std::stable_sort(order_.begin(), order_.end(), [&](size_t a, size_t b) {
-      return std::pair(rank(a), objects_[a].map_offset_ns.value_or(0)) <
-             std::pair(rank(b), objects_[b].map_offset_ns.value_or(0));
+    std::sort(order_.begin(), order_.end(), [&](uint32_t a, uint32_t b) {
+      return std::tuple(rank(a), objects_[a].map_offset_ns.value_or(0), a) <
+             std::tuple(rank(b), objects_[b].map_offset_ns.value_or(0), b);
     });
-    for (size_t i = 0; i < order_.size(); ++i) {
-      objects_[order_[i]].load_order = static_cast<uint32_t>(i + 1);
-    }
+    for (uint32_t i = 0; i < order_.size(); ++i) objects_[order_[i]].load_order = i + 1;
   }
 
-  [[nodiscard]] std::optional<size_t> Find(std::string_view name) const {
-    if (const auto found = by_name_.find(BaseName(name)); found != by_name_.end()) {
-      return found->second;
-    }
-    if (musl_ && IsMuslName(name)) return musl_;
+  [[nodiscard]] std::optional<uint32_t> Find(std::string_view full_name) const {
+    const std::string_view name = BaseName(full_name);
+    const auto found =
+        std::lower_bound(names_.begin(), names_.end(), name,
+                         [](const Name& one, std::string_view value) { return one.name < value; });
+    if (found != names_.end() && found->name == name) return found->index;
+    if (musl_ && IsMuslName(full_name)) return musl_;
     return std::nullopt;
   }
 
   void Connect() {
-    needs_.resize(objects_.size());
-    needed_by_.resize(objects_.size());
-    for (const size_t index : order_) {
-      if (facts_[index] == nullptr) continue;
+    for (const uint32_t index : order_) {
+      if (links_[index].facts == nullptr) continue;
+      const ImageFacts& facts = **links_[index].facts;
+      for (const std::string& name : facts.needed) Need(index, name);
       const bool is_executable = objects_[index].kind == ObjectKind::kExecutable;
-      for (const std::string& name : facts_[index]->needed) Need(index, name);
-      const std::string& interpreter = facts_[index]->interpreter;
-      if (is_executable && !interpreter.empty()) Need(index, interpreter);
+      if (is_executable && !facts.interpreter.empty()) Need(index, facts.interpreter);
     }
   }
 
-  void Need(size_t index, std::string_view name) {
-    const std::optional<size_t> target = Find(name);
+  void Need(uint32_t index, std::string_view name) {
+    const std::optional<uint32_t> target = Find(name);
     if (!target) return;
-    auto& needers = needed_by_[*target];
+    auto& needers = links_[*target].needed_by;
     if (std::find(needers.begin(), needers.end(), index) != needers.end()) return;
     needers.push_back(index);
-    needs_[index].push_back(*target);
+    links_[index].needs.push_back(*target);
     objects_[*target].needed_by.push_back(objects_[index].path);
   }
 
-  [[nodiscard]] LoadReason ReasonOf(size_t index) const {
+  [[nodiscard]] LoadReason ReasonOf(uint32_t index) const {
     const MappedObject& object = objects_[index];
     if (object.kind == ObjectKind::kExecutable) return LoadReason::kExecutable;
     if (object.kind == ObjectKind::kLoader) return LoadReason::kInterpreter;
     bool all_known = true;  // of those that were there before it
-    for (const size_t before : order_) {
+    for (const uint32_t before : order_) {
       if (before == index) break;
-      all_known &= facts_[before] != nullptr;
-      const auto& needers = needed_by_[index];
+      all_known &= links_[before].facts != nullptr;
+      const auto& needers = links_[index].needed_by;
       if (std::find(needers.begin(), needers.end(), before) != needers.end()) {
         return LoadReason::kNeeded;
       }
@@ -135,40 +153,34 @@ class Chain {
 
   // Breadth first from what was loaded for its own sake, the executable before the others.
   void Measure() {
-    std::vector<bool> reached(objects_.size());
-    std::deque<size_t> next;
-    const auto walk = [&] {
-      while (!next.empty()) {
-        const size_t index = next.front();
-        next.pop_front();
-        for (const size_t target : needs_[index]) {
-          if (reached[target]) continue;
-          reached[target] = true;
-          objects_[target].depth = objects_[index].depth + 1;
-          next.push_back(target);
-        }
-      }
-    };
+    absl::InlinedVector<uint32_t, kUsualObjects> queue;
+    size_t next = 0;
     for (const LoadReason root :
          {LoadReason::kExecutable, LoadReason::kPreload, LoadReason::kDlopen}) {
-      for (const size_t index : order_) {
-        if (objects_[index].reason != root || reached[index]) continue;
-        reached[index] = true;
-        next.push_back(index);
+      for (const uint32_t index : order_) {
+        if (objects_[index].reason != root || links_[index].reached) continue;
+        links_[index].reached = true;
+        queue.push_back(index);
       }
-      walk();
+      for (; next < queue.size(); ++next) {
+        const uint32_t index = queue[next];
+        for (const uint32_t target : links_[index].needs) {
+          if (links_[target].reached) continue;
+          links_[target].reached = true;
+          objects_[target].depth = objects_[index].depth + 1;
+          queue.push_back(target);
+        }
+      }
     }
   }
 
   const StartupImages& images_;
   const std::optional<uint64_t> dependencies_ns_;
   std::vector<MappedObject>& objects_;
-  std::vector<std::shared_ptr<const ImageFacts>> facts_;  // parallel to the objects, as are the next two
-  std::vector<absl::InlinedVector<size_t, kUsualNeeds>> needs_;
-  std::vector<absl::InlinedVector<size_t, kUsualNeeds>> needed_by_;
-  absl::flat_hash_map<std::string_view, size_t> by_name_;
-  std::optional<size_t> musl_;
-  std::vector<size_t> order_;
+  absl::FixedArray<Link, kUsualObjects> links_;  // parallel to the objects
+  absl::InlinedVector<Name, 2 * kUsualObjects> names_;
+  std::optional<uint32_t> musl_;
+  absl::InlinedVector<uint32_t, kUsualObjects> order_;
 };
 
 }  // namespace

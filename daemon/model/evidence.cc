@@ -12,7 +12,8 @@ namespace {
 
 // What a small program gives of a kind, and what is not given back between startups.
 constexpr size_t kUsualRecords = 32;
-constexpr size_t kKeptRecords = 256;
+constexpr size_t kKeptRecords = 128;
+constexpr size_t kKeptPathBytes = 256;
 
 // How many were kept: 1 or 0.
 template <typename T>
@@ -23,15 +24,14 @@ size_t Insert(std::vector<Timed<T>>* list, size_t limit, const Event& event, T& 
     return 0;
   }
   if (list->empty()) list->reserve(kUsualRecords);
-  Timed<T> timed{event.boottime_ns, event.tid, std::move(value)};
   // Almost always in order; a late record goes to its place.
   if (list->empty() || list->back().boottime_ns <= event.boottime_ns) {
-    list->push_back(std::move(timed));
+    list->push_back(Timed<T>{event.boottime_ns, event.tid, std::move(value)});
     return 1;
   }
   auto at = list->end();
   while (at != list->begin() && std::prev(at)->boottime_ns > event.boottime_ns) --at;
-  list->insert(at, std::move(timed));
+  list->insert(at, Timed<T>{event.boottime_ns, event.tid, std::move(value)});
   return 1;
 }
 
@@ -65,6 +65,11 @@ bool Evidence::Add(Event&& event, const EvidenceLimits& limits, bool full) {
     kept += Insert(&faults, limits.faults, event, *fault, full, &not_kept.faults);
   } else if (auto* mapping = std::get_if<MappingEvent>(&event.payload)) {
     kept += Insert(&mappings, limits.mappings, event, *mapping, full, &not_kept.mappings);
+    // The event's place will need memory for the next path.
+    if (!spare_mappings_.empty() && mapping->path.empty()) {
+      mapping->path.swap(spare_mappings_.back().value.path);
+      spare_mappings_.pop_back();
+    }
     return true;  // of the side-band: no record of ours
   } else if (auto* mark = std::get_if<MarkEvent>(&event.payload)) {
     kept += Insert(&marks, limits.marks, event, *mark, full, &not_kept.marks);
@@ -86,8 +91,14 @@ bool Evidence::Add(Event&& event, const EvidenceLimits& limits, bool full) {
 void Evidence::Clear() {
   Evidence empty;
   TakeRoom(&faults, &empty.faults);
-  TakeRoom(&mappings, &empty.mappings);
   TakeRoom(&marks, &empty.marks);
+  spare_mappings_.swap(mappings);
+  if (spare_mappings_.size() > kKeptRecords) spare_mappings_ = {};
+  std::erase_if(spare_mappings_, [](const Timed<MappingEvent>& mapping) {
+    return mapping.value.path.capacity() > kKeptPathBytes;
+  });
+  empty.spare_mappings_.swap(spare_mappings_);
+  TakeRoom(&mappings, &empty.mappings);
   *this = std::move(empty);
 }
 

@@ -85,6 +85,10 @@ struct Evidence {
   std::vector<Event> TakeSince(uint64_t boottime_ns);
   // Records that Add() put into the lists and that are still there.
   size_t kept = 0;
+
+ private:
+  // Of startups before this one, for the memory of their paths.
+  std::vector<Timed<MappingEvent>> spare_mappings_;
 };
 
 // Where a breakdown ends.
@@ -127,10 +131,10 @@ struct StartupImages {
     const KnownImage* known = Find(file);
     return known == nullptr ? nullptr : known->facts.get();
   }
-  // The same, for what outlives the images.
-  [[nodiscard]] std::shared_ptr<const ImageFacts> SharedFactsOf(const FileId& file) const {
+  // The same, to be shared by what outlives the images.
+  [[nodiscard]] const std::shared_ptr<const ImageFacts>* SharedFactsOf(const FileId& file) const {
     const KnownImage* known = Find(file);
-    return known == nullptr ? nullptr : known->facts;
+    return known == nullptr ? nullptr : &known->facts;
   }
   // nullptr: not known, or not readable.
   [[nodiscard]] const KnownImage* Find(const FileId& file) const {

@@ -60,6 +60,7 @@ std::vector<LoadedObject> ReadLinkMap(const Evidence& evidence, const StartupIma
   objects.reserve(kUsualObjects);
   writable.reserve(kUsualObjects);
   by_file.reserve(kUsualObjects);
+  size_t index = 0;  // of the object looked up last: its mappings come one after the other
   for (const auto& timed : evidence.mappings) {
     if (timed.boottime_ns > until_ns) break;
     const MappingEvent& mapping = timed.value;
@@ -74,7 +75,12 @@ std::vector<LoadedObject> ReadLinkMap(const Evidence& evidence, const StartupIma
       }
       continue;
     }
-    const auto [found, first] = by_file.try_emplace(mapping.file, objects.size());
+    bool first = false;
+    if (index >= objects.size() || objects[index].file != mapping.file) {
+      const auto [found, is_new] = by_file.try_emplace(mapping.file, objects.size());
+      index = found->second;
+      first = is_new;
+    }
     if (first) {
       LoadedObject object;
       object.file = mapping.file;
@@ -92,9 +98,9 @@ std::vector<LoadedObject> ReadLinkMap(const Evidence& evidence, const StartupIma
       objects.push_back(std::move(object));
       writable.emplace_back();
     }
-    LoadedObject& object = objects[found->second];
+    LoadedObject& object = objects[index];
     object.has_code |= (mapping.prot & PROT_EXEC) != 0;
-    std::optional<uint64_t>& written = writable[found->second];
+    std::optional<uint64_t>& written = writable[index];
     const std::optional<uint64_t> relro = RelroBegin(object, written);
     const bool holds_relro =
         relro && *relro >= mapping.address && *relro - mapping.address < mapping.size_bytes;

@@ -130,6 +130,7 @@ class Account {
   void RelocateByProtection() {
     const PhaseSlice* slice = SliceOf(startup_, Phase::kRelocation);
     std::vector<const LoadedObject*> by_end;
+    by_end.reserve(loaded_.size());
     for (const LoadedObject& one : loaded_) {
       if (one.relro_ns && *one.relro_ns <= end_.boottime_ns) by_end.push_back(&one);
     }

@@ -5,6 +5,8 @@
 
 #include <utility>
 
+#include "absl/container/inlined_vector.h"
+
 namespace startscope {
 
 Cut CutPhases(std::span<const PhaseRule> policy, const BoundaryFinder& finder,
@@ -14,9 +16,9 @@ Cut CutPhases(std::span<const PhaseRule> policy, const BoundaryFinder& finder,
     Boundary at;
   };
   Cut cut;
-  std::vector<Begin> begins;
-  std::vector<Phase> missing;
-  begins.reserve(policy.size());
+  constexpr size_t kMostPhases = 8;
+  absl::InlinedVector<Begin, kMostPhases> begins;
+  absl::InlinedVector<Phase, kMostPhases> missing;
   const uint64_t origin = evidence.exec.begin_boottime_ns;
   for (const PhaseRule& rule : policy) {
     const std::optional<Boundary> found =

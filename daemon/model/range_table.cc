@@ -8,26 +8,12 @@
 
 namespace startscope {
 
-RangeTable::Place RangeTable::FirstEndingAfter(uint64_t address) const {
-  size_t block = 0;
-  if (blocks_.size() > 1) {
-    const auto found = std::partition_point(
-        blocks_.begin(), blocks_.end(),
-        [address](const Block& one) { return one.back().end <= address; });
-    if (found == blocks_.end()) return {blocks_.size(), 0};
-    block = static_cast<size_t>(found - blocks_.begin());
-  }
-  // The commonest look-up of all: without branches that depend on what is there.
-  const MappedRange* const first = blocks_[block].data();
-  const MappedRange* at = first;
-  size_t left = blocks_[block].size();
-  while (left > 1) {
-    const size_t half = left / 2;
-    at += at[half - 1].end <= address ? half : 0;
-    left -= half;
-  }
-  if (left == 1 && at->end <= address) ++at;
-  return Normalized({block, static_cast<size_t>(at - first)});
+size_t RangeTable::BlockEndingAfter(uint64_t address) const {
+  const auto found =
+      std::partition_point(blocks_.begin(), blocks_.end(), [address](const Block& one) {
+        return one.back().end <= address;
+      });
+  return static_cast<size_t>(found - blocks_.begin());
 }
 
 const MappedRange* RangeTable::Before(const Place& place) const {

@@ -39,7 +39,21 @@ class RangeTable {
   RangeTable() { blocks_.emplace_back(); }
 
   // The range that holds `address`, if any does, or the next one.
-  [[nodiscard]] Place FirstEndingAfter(uint64_t address) const;
+  [[nodiscard]] Place FirstEndingAfter(uint64_t address) const {
+    const size_t block = blocks_.size() == 1 ? 0 : BlockEndingAfter(address);
+    if (block == blocks_.size()) return {block, 0};
+    // The commonest look-up of all: without branches that depend on what is there.
+    const MappedRange* const first = blocks_[block].data();
+    const size_t size = blocks_[block].size();
+    const MappedRange* at = first;
+    for (size_t left = size; left > 1;) {
+      const size_t half = left / 2;
+      at += at[half - 1].end <= address ? half : 0;
+      left -= half;
+    }
+    if (size != 0 && at->end <= address) ++at;
+    return Normalized({block, static_cast<size_t>(at - first)});
+  }
   [[nodiscard]] Place begin() const { return Normalized({0, 0}); }
   [[nodiscard]] bool IsEnd(const Place& place) const { return place.block == blocks_.size(); }
   [[nodiscard]] Place Next(const Place& place) const {
@@ -66,6 +80,7 @@ class RangeTable {
  private:
   static constexpr size_t kBlockRanges = 64;
   using Block = std::vector<MappedRange>;
+  [[nodiscard]] size_t BlockEndingAfter(uint64_t address) const;
   // No block is empty, except the only one.
   [[nodiscard]] Place Normalized(Place place) const {
     if (place.block < blocks_.size() && place.index >= blocks_[place.block].size()) {

@@ -108,8 +108,8 @@ void AddDegradations(const Evidence& evidence, const StartupImages& images, cons
             "this kernel does not show the point of no return; what exec did before "
             "sched_process_exec is missing from kernel exec");
   }
-  const std::pair<const KnownImage*, std::string> files[] = {
-      {images.executable, startup->process.executable}, {images.loader, finder.loader_path()}};
+  const std::pair<const KnownImage*, const std::string*> files[] = {
+      {images.executable, &startup->process.executable}, {images.loader, &finder.loader_path()}};
   for (const auto& [image, path] : files) {
     if (image == images.loader && finder.loader_file().inode == 0) continue;
     if (image != nullptr && !image->facts->error.empty()) {
@@ -120,14 +120,14 @@ void AddDegradations(const Evidence& evidence, const StartupImages& images, cons
     if (options.precision != Precision::kExact) continue;
     if (image == nullptr) {
       Degrade(startup, DegradationKind::kFirstSeen,
-              absl::StrCat(path, " was not yet known; the next start of it is exact"));
+              absl::StrCat(*path, " was not yet known; the next start of it is exact"));
     } else if (!image->attach_error.empty()) {
       Degrade(startup, DegradationKind::kProbeUnavailable, image->attach_error);
     } else if (!image->facts->sites.empty() &&
                (image->attached_boottime_ns == 0 ||
                 image->attached_boottime_ns > evidence.exec.begin_boottime_ns)) {
       Degrade(startup, DegradationKind::kFirstSeen,
-              absl::StrCat(path, " had no marks when this start began; the next one is exact"));
+              absl::StrCat(*path, " had no marks when this start began; the next one is exact"));
     }
   }
   for (const Phase phase : cut.not_observed) {

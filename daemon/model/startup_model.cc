@@ -27,7 +27,7 @@ constexpr size_t kOthersRemembered = 4;
 // each; the others wait for the next.
 constexpr size_t kStuckAtOnce = 8;
 
-constexpr size_t kSpareOpen = 32;
+constexpr size_t kSpareOpen = 16;
 
 // Level FUNCTIONS wants marks in it, and there are none.
 bool LacksFunctionMarks(const KnownImage& image) {
@@ -84,19 +84,23 @@ std::unique_ptr<StartupModel::Open> StartupModel::OpenPool::Take() {
 
 void StartupModel::OpenPool::Return(std::unique_ptr<Open> open) {
   if (spare_.size() >= kSpareOpen) return;
-  Open empty;
-  open->evidence.Clear();
-  std::swap(empty.evidence, open->evidence);
-  *open = std::move(empty);
+  open->Clear();
   spare_.push_back(std::move(open));
 }
 
 StartupModel::Open* StartupModel::Find(const Event& event) {
+  const auto is_same = [&event](const Open& open) {
+    return event.start_boottime_ns == 0 ||
+           event.start_boottime_ns == open.evidence.start_boottime_ns;
+  };
+  if (found_ != nullptr && found_pid_ == event.pid && is_same(*found_)) return found_;
   const auto it = open_.find(event.pid);
   if (it == open_.end()) return nullptr;
-  const bool same = event.start_boottime_ns == 0 ||
-                    event.start_boottime_ns == it->second->evidence.start_boottime_ns;
-  if (same) return it->second.get();
+  if (is_same(*it->second)) {
+    found_pid_ = event.pid;
+    found_ = it->second.get();
+    return found_;
+  }
   // The pid belongs to another process now, and the end of ours was never seen.
   End end;
   end.boottime_ns = event.boottime_ns;
@@ -401,7 +405,6 @@ void StartupModel::RequestImages(Open* open) {
     }
     open->loader_requested = true;
     open->loader = value.file;
-    open->loader_path = value.path;
     ProbeRequest request;
     request.file = value.file;
     request.path = value.path;
@@ -419,7 +422,6 @@ void StartupModel::FollowInvokedLoader(Open* open) {
   const auto known = images_.find(executed);
   if (known == images_.end() || !TakeInvokedProgram(*known->second.facts, &evidence)) return;
   open->loader = executed;
-  open->loader_path = known->second.facts->path;
   open->loader_requested = true;
   open->executable_requested = false;
   RequestImages(open);
@@ -588,6 +590,7 @@ BuildOptions StartupModel::OptionsOf(const Open& open) const {
 void StartupModel::Conclude(OpenMap::iterator it, const End& end) {
   OpenPtr open = std::move(it->second);
   open_.erase(it);
+  found_ = nullptr;
   if (open->late) {
     for (LoaderActivity& activity : open->late->TakeFinished(end.boottime_ns, true)) {
       // What the kernel mapped for the image that takes its place is not the loader's.
@@ -627,6 +630,7 @@ void StartupModel::WatchLoader(const Open& over, const End& end) {
   open->late = std::make_unique<LoaderWatch>(over.evidence, end, finder.executable_file(),
                                              finder.loader_file());
   open_[over.evidence.pid] = std::move(open);
+  found_ = nullptr;
 }
 
 void StartupModel::TellActivity(const Open& open, LoaderActivity activity) {

@@ -86,8 +86,8 @@ class StartupModel {
   [[nodiscard]] const StartupDelivery& delivery() const { return delivery_; }
 
  private:
-  struct Open {
-    Evidence evidence;
+  // What is known of a process that is followed, beside the evidence.
+  struct OpenState {
     WatchMask watches = 0;
     Level level = Level::kPhases;
     Precision precision = Precision::kExact;
@@ -111,7 +111,15 @@ class StartupModel {
     bool executable_requested = false;
     bool loader_requested = false;
     FileId loader;
-    std::string loader_path;
+  };
+  struct Open : OpenState {
+    Evidence evidence;
+
+    // As if it were new, with some of its memory.
+    void Clear() {
+      static_cast<OpenState&>(*this) = {};
+      evidence.Clear();
+    }
   };
   // Startups come and go by the thousand: what one that is over was kept in serves another.
   class OpenPool {
@@ -187,6 +195,9 @@ class StartupModel {
   StartupDelivery delivery_;
   std::array<std::optional<WatchTerms>, kWatchSlots> watches_;
   OpenMap open_;
+  // Of what is looked up next to each other most is the same. Both hold until a process comes or goes.
+  uint32_t found_pid_ = 0;
+  Open* found_ = nullptr;
   ImageMap images_;
   size_t kept_records_ = 0;
   struct Asked {

@@ -65,6 +65,13 @@ class ActivitySweep {
       at = until;
     };
     for (;;) {
+      if (open_.empty() && next_ < activities_.size() && IsAlone(next_, span.end)) {
+        const TimeActivity& alone = activities_[next_++];
+        piece(alone.span.begin);
+        if (alone.span.end > at) in_activity(alone, alone.span.end - at);
+        at = std::max(at, alone.span.end);
+        continue;
+      }
       const size_t ending = FirstToEnd();
       const bool begins = next_ < activities_.size();
       const bool ends = ending < open_.size();
@@ -86,6 +93,12 @@ class ActivitySweep {
   }
 
  private:
+  // It ends before another begins, and before `end`.
+  [[nodiscard]] bool IsAlone(size_t index, uint64_t end) const {
+    const TimeSpan& span = activities_[index].span;
+    if (span.begin >= end || span.end > end) return false;
+    return index + 1 == activities_.size() || span.end <= activities_[index + 1].span.begin;
+  }
   // Index in open_.
   [[nodiscard]] size_t FirstToEnd() const {
     size_t first = 0;

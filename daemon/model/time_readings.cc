@@ -8,6 +8,8 @@ namespace {
 
 uint64_t Delta(uint64_t later, uint64_t earlier) { return later > earlier ? later - earlier : 0; }
 
+constexpr size_t kKeptReadings = 4096;
+
 // A difference of figures that may wrap, such as off_cpu_ns; one that is negative is none.
 uint64_t WrappingDelta(uint64_t later, uint64_t earlier) {
   const auto difference = static_cast<int64_t>(later - earlier);
@@ -43,17 +45,14 @@ void TimeReadings::Read(const Evidence& evidence, const End& end, bool marks, bo
 }
 
 void TimeReadings::AddFaults(const Evidence& evidence, const End& end) {
-  all_.reserve(full_.size() + 2 * evidence.faults.size() + 1);
+  // Written without looking for room each time: it is the longest list of all.
+  room_.resize(std::max(room_.size(), full_.size() + 2 * evidence.faults.size()));
   const uint64_t begin = evidence.exec.begin_boottime_ns;
-  auto full = full_.begin();
+  const Reading* full = full_.data();
+  const Reading* const full_end = full + full_.size();
+  Reading* to = room_.data();
   bool in_order = true;
   uint64_t last_ns = 0;
-  const auto add = [&](const Reading& reading) {
-    in_order &= reading.boottime_ns >= last_ns;
-    last_ns = reading.boottime_ns;
-    for (; full != full_.end() && full->boottime_ns <= last_ns; ++full) all_.push_back(*full);
-    all_.push_back(reading);
-  };
   for (const auto& fault : evidence.faults) {
     if (fault.boottime_ns < begin || fault.boottime_ns > end.boottime_ns) continue;
     // A thread that executed is the main thread only from then on.
@@ -61,12 +60,21 @@ void TimeReadings::AddFaults(const Evidence& evidence, const End& end) {
     const FaultEvent& value = fault.value;
     if (value.off_cpu_ns == 0) continue;
     if (value.completed && value.entry_boottime_ns >= begin) {
-      add({value.entry_boottime_ns, value.off_cpu_ns - value.fault_off_cpu_ns,
-           value.run_delay_ns - value.fault_run_delay_ns, nullptr});
+      const uint64_t at_ns = value.entry_boottime_ns;
+      in_order &= at_ns >= last_ns;
+      last_ns = at_ns;
+      while (full != full_end && full->boottime_ns <= at_ns) *to++ = *full++;
+      *to++ = {at_ns, value.off_cpu_ns - value.fault_off_cpu_ns,
+               value.run_delay_ns - value.fault_run_delay_ns, nullptr};
     }
-    add({fault.boottime_ns, value.off_cpu_ns, value.run_delay_ns, nullptr});
+    in_order &= fault.boottime_ns >= last_ns;
+    last_ns = fault.boottime_ns;
+    while (full != full_end && full->boottime_ns <= last_ns) *to++ = *full++;
+    *to++ = {last_ns, value.off_cpu_ns, value.run_delay_ns, nullptr};
   }
-  all_.insert(all_.end(), full, full_.end());
+  to = std::copy(full, full_end, to);
+  all_.assign(room_.data(), to);
+  if (room_.size() > kKeptReadings) room_ = {};
   if (in_order) return;
   // At equal times, too, those of faults come behind the others.
   std::stable_sort(all_.begin(), all_.end(), [](const Reading& a, const Reading& b) {

@@ -56,6 +56,7 @@ class TimeReadings {
 
   std::vector<Reading> full_;  // those that brought all counters, in order of time
   std::vector<Reading> all_;   // and those of faults
+  std::vector<Reading> room_;
 };
 
 }  // namespace startscope

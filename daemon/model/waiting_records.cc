@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <iterator>
 #include <utility>
-#include <variant>
 
 namespace startscope {
 
@@ -41,7 +40,7 @@ void WaitingRecords::DropFirst(Process* process) {
   Node& node = NodeAt(index);
   process->first = node.next;
   --process->count;
-  node.event.payload = std::monostate();
+  GiveBackMost(&node.event);
   node.next = free_;
   free_ = index;
 }

@@ -50,7 +50,7 @@ class WaitingRecords {
  private:
   static constexpr uint32_t kNone = UINT32_MAX;
   // Places of records, which go from one process to the next: most keep a few, and those that are
-  // about to be followed many, for a moment.
+  // about to be followed many, for a moment. A free one keeps its record's memory.
   struct Node {
     Event event;
     uint32_t next = kNone;
