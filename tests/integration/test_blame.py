@@ -125,8 +125,9 @@ class Blame(unittest.TestCase):
             startup = rpc.run([harness.program("touch_pages"), "20000"], waits=True).startups[0]
             harness.check_startup(self, startup)
             sums = blame_of(startup)
-            # It hardly does anything else.
-            self.assertGreater(sums["MINOR_FAULT"], 0.25 * int(startup["total_ns"]))
+            # It hardly does anything else, when it is let run.
+            self.assertGreater(sums["MINOR_FAULT"],
+                               0.25 * (int(startup["total_ns"]) - sums.get("RUN_QUEUE", 0)))
             by_object = sum(int(o.get("fault_ns", 0)) for o in startup["objects"])
             self.assertLessEqual(sums["MINOR_FAULT"], by_object)
 

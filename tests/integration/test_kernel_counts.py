@@ -67,11 +67,11 @@ class Distribution(unittest.TestCase):
             for _ in range(self.BLOCKS):
                 untraced += witness_counts(path, self.RUNS)
                 watch = harness.Watch(daemon, "--exe", path, "--until", "exit", "--level", "pages",
-                                      "--precision", precision)
+                                      "--precision", precision, "--limit", str(self.RUNS + 1))
                 watch.wait_armed()
                 witness_counts(path, 1)  # what is seen first is measured before its marks are placed
                 traced += witness_counts(path, self.RUNS)
-                seen, errors = watch.finish(patience_s=1)
+                seen, errors = watch.finish(patience_s=harness.WAIT_S)
                 self.assertEqual(len(seen), self.RUNS + 1, errors)
                 startups += seen[1:]
                 harness.wait_for(lambda: not harness.attached_programs(), "all probes to be detached")
