@@ -62,6 +62,12 @@ struct ChildProcess::Shared {
   void* stack = MAP_FAILED;
 };
 
+#if defined(__SANITIZE_THREAD__)
+// By this name it is not ThreadSanitizer's, which takes the child for one with memory of its own.
+extern "C" int __clone(int (*function)(void*), void* stack, int flags, void* argument, ...);
+#define clone __clone
+#endif
+
 // On a stack that no sanitizer knows, in memory that is the parent's: not for them.
 __attribute__((no_sanitize("address", "thread"))) int ChildProcess::RunChild(void* argument) {
   Shared& shared = *static_cast<Shared*>(argument);

@@ -19,8 +19,9 @@ add_link_options(-Wl,-z,relro,-z,now)
 
 # The libraries that we link are not instrumented; tests/sanitize.sh knows what follows from that.
 if(STARTSCOPE_SANITIZE)
-  add_compile_options(-fsanitize=address,undefined -fno-omit-frame-pointer -U_FORTIFY_SOURCE)
-  add_link_options(-fsanitize=address,undefined)
+  add_compile_options(-fsanitize=${STARTSCOPE_SANITIZE} -O1 -fno-omit-frame-pointer
+                      -U_FORTIFY_SOURCE)
+  add_link_options(-fsanitize=${STARTSCOPE_SANITIZE})
 endif()
 
 # startscope_library(NAME SOURCES … LINK …): one stage, one static library, included from the root.

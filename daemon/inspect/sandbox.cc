@@ -137,9 +137,7 @@ absl::Status SetLimits(const SandboxLimits& limits) {
     uint64_t value;
   };
   const Limit wanted[] = {
-#if !defined(__SANITIZE_ADDRESS__)  // whose shadow takes terabytes of addresses
       {RLIMIT_AS, "RLIMIT_AS", limits.memory_bytes},
-#endif
       {RLIMIT_CPU, "RLIMIT_CPU", limits.cpu_seconds},
       {RLIMIT_NOFILE, "RLIMIT_NOFILE", limits.descriptors},
       {RLIMIT_NPROC, "RLIMIT_NPROC", 0},

@@ -23,9 +23,12 @@ EXPORTER = BUILD / "bin" / "startscope-exporter"
 INSPECTOR = BUILD / "bin" / "startscope-inspector"
 PROGRAMS = BUILD / "programs"
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
-WAIT_S = 30
-# Sanitizers call what the daemon itself never does (tests/sanitize.sh).
+# With sanitizers all takes longer, and they call what the daemon itself never does (tests/sanitize.sh).
+WAIT_FACTOR = float(os.environ.get("STARTSCOPE_WAIT_FACTOR", "1"))
+WAIT_S = 30 * WAIT_FACTOR
 SECCOMP = os.environ.get("STARTSCOPE_SECCOMP", "kill")
+# What clients start as a daemon of their own.
+PRIVATE_DAEMON = os.environ.get("STARTSCOPE_PRIVATE_DAEMON", str(DAEMON))
 
 
 def program(name):
@@ -118,9 +121,9 @@ class Daemon:
             raise AssertionError(f"the daemon ended by itself with {code}: {said}")
 
 
-def client(*arguments, address=None, timeout=120, **options):
+def client(*arguments, address=None, timeout=120 * WAIT_FACTOR, **options):
     """Runs the client to its end; returns the CompletedProcess with text output."""
-    environment = dict(os.environ, NO_COLOR="1", STARTSCOPE_DAEMON=str(DAEMON))
+    environment = dict(os.environ, NO_COLOR="1", STARTSCOPE_DAEMON=PRIVATE_DAEMON)
     environment.pop("STARTSCOPE_ADDRESS", None)
     environment.update(options.pop("env", {}))
     command = [str(options.pop("binary", CLIENT))]

@@ -83,7 +83,7 @@ class Rpc:
             message.deadline.FromMilliseconds(int(deadline_s * 1000))
         if stuck_after_ms:
             message.stuck_after.FromMilliseconds(stuck_after_ms)
-        stream = self.stub.WatchStartups(message, timeout=patience_s)
+        stream = self.stub.WatchStartups(message, timeout=patience_s * harness.WAIT_FACTOR)
         traced = Traced()
         ended = threading.Event()
 

@@ -87,7 +87,7 @@ class Cleanup(unittest.TestCase):
             process = subprocess.Popen(
                 [str(harness.CLIENT), "run", "--until", "exit", "--", "/bin/sleep", "30"],
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                env=dict(os.environ, STARTSCOPE_DAEMON=str(harness.DAEMON)))
+                env=dict(os.environ, STARTSCOPE_DAEMON=harness.PRIVATE_DAEMON))
             harness.wait_for(lambda: "on_process_exec" in harness.attached_programs(), "arming")
             process.kill()
             process.wait()

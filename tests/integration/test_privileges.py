@@ -236,7 +236,7 @@ class Manager(unittest.TestCase):
         manager.settimeout(harness.WAIT_S)
         self.addCleanup(manager.close)
         process = subprocess.Popen(
-            [str(harness.DAEMON), "--listen", f"unix://{directory}/sock"],
+            [str(harness.DAEMON), "--listen", f"unix://{directory}/sock", "--seccomp", harness.SECCOMP],
             env=dict(os.environ, NOTIFY_SOCKET=path, **environment),
             stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.addCleanup(process.wait)

@@ -32,7 +32,8 @@ class Replay(unittest.TestCase):
             public = harness.public_binaries()
             self.addCleanup(shutil.rmtree, public)
             replay = subprocess.Popen(
-                [public + "/startscoped", "--replay", recording, "--listen", daemon.address],
+                [public + "/startscoped", "--replay", recording, "--listen", daemon.address, "--seccomp",
+                 harness.SECCOMP],
                 stderr=subprocess.PIPE, text=True, preexec_fn=harness.as_nobody)
             try:
                 self.assertIn("ready", replay.stderr.readline())

@@ -30,6 +30,10 @@ ClientProgram::ClientProgram(const std::vector<std::string>& arguments,
   posix_spawn_file_actions_adddup2(&actions, err_end.get(), STDERR_FILENO);
 
   Environment all = {{"PATH", "/usr/bin:/bin"}, {"LC_ALL", "C.UTF-8"}, {"TZ", "UTC"}};
+  // Where sanitizers report to (tests/sanitize.sh).
+  for (const char* name : {"ASAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS"}) {
+    if (const char* value = std::getenv(name); value != nullptr) all[name] = value;
+  }
   for (const auto& [name, value] : environment) all[name] = value;
   std::vector<std::string> settings;
   for (const auto& [name, value] : all) settings.push_back(name + "=" + value);
