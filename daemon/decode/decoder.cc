@@ -58,8 +58,8 @@ Counters ToCounters(const ss_counters& from) {
   return to;
 }
 
-// A payload of this kind, all of whose fields are then set. Most records are of the kind that the one
-// before in the same place was.
+// A payload of this kind, all of whose fields are then set. Most records are of the kind that the
+// one before in the same place was.
 template <typename T>
 T& PayloadToFill(Event* event, SparePaths* spare) {
   if (T* same = std::get_if<T>(&event->payload)) return *same;
@@ -286,7 +286,9 @@ bool Decoder::Bad(BadRecord reason) {
   return false;
 }
 
-uint64_t Decoder::bad_total() const { return std::accumulate(bad_.begin(), bad_.end(), uint64_t{0}); }
+uint64_t Decoder::bad_total() const {
+  return std::accumulate(bad_.begin(), bad_.end(), uint64_t{0});
+}
 
 std::optional<Event> Decoder::Decode(const RawRecord& record) {
   std::optional<Event> event(std::in_place);

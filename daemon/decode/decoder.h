@@ -18,11 +18,11 @@ namespace startscope {
 
 // Why a record was not understood.
 enum class BadRecord : uint8_t {
-  kTooShort,         // shorter than its header or its kind's minimum
-  kSizeMismatch,     // states a size other than its own
-  kUnknownKind,      // of the ring
+  kTooShort,      // shorter than its header or its kind's minimum
+  kSizeMismatch,  // states a size other than its own
+  kUnknownKind,   // of the ring
   kUnknownOrigin,
-  kBadText,          // a length that points outside the record
+  kBadText,  // a length that points outside the record
   kCount,
 };
 
@@ -46,8 +46,8 @@ class SparePaths {
   std::vector<std::string> paths_;
 };
 
-// Bytes to typed events. A bad record is never an error of the caller's: it is dropped and counted by
-// reason. One thread.
+// Bytes to typed events. A bad record is never an error of the caller's: it is dropped and counted
+// by reason. One thread.
 class Decoder {
  public:
   // nullopt: bad (counted), or of a kind that carries nothing for us (side-band records other than

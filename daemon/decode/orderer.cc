@@ -31,8 +31,8 @@ void Orderer::Sort() {
         return order_.begin() +
                static_cast<std::ptrdiff_t>(run < runs_.size() ? runs_[run] : order_.size());
       };
-      std::merge(at(i), at(i + 1), at(i + 1), at(i + 2),
-                 sorted_.begin() + (at(i) - order_.begin()), earlier);
+      std::merge(at(i), at(i + 1), at(i + 1), at(i + 2), sorted_.begin() + (at(i) - order_.begin()),
+                 earlier);
       runs_[left++] = runs_[i];
     }
     runs_.resize(left);

@@ -13,10 +13,10 @@
 
 namespace startscope {
 
-// Puts events of several sources, each in order by itself, into one order of time. Events wait until
-// every source is known to have been emptied up to their time; equal times keep their order of
-// arrival. An event older than what was already released is released at once and counted late. One
-// thread.
+// Puts events of several sources, each in order by itself, into one order of time. Events wait
+// until every source is known to have been emptied up to their time; equal times keep their order
+// of arrival. An event older than what was already released is released at once and counted late.
+// One thread.
 class Orderer {
  public:
   // Where the next event is to be written. It holds whatever it held before, and counts once it is
@@ -34,8 +34,8 @@ class Orderer {
     AddNext();
   }
 
-  // Releases, in order, all events not newer than `boottime_ns`, to be taken by `sink`. Events without
-  // a time go first.
+  // Releases, in order, all events not newer than `boottime_ns`, to be taken by `sink`. Events
+  // without a time go first.
   void ReleaseUpTo(uint64_t boottime_ns, absl::FunctionRef<void(Event&&)> sink);
 
   [[nodiscard]] size_t waiting() const { return count_; }
@@ -52,10 +52,10 @@ class Orderer {
 
   std::vector<Event> waiting_;  // in order of arrival; the first ones, the others are room
   size_t count_ = 0;
-  std::vector<Event> rest_;     // room that is used by turns
-  std::vector<Place> order_;    // one for each: what is sorted is small, an event is not
-  std::vector<Place> sorted_;   // room
-  std::vector<size_t> runs_;    // room
+  std::vector<Event> rest_;    // room that is used by turns
+  std::vector<Place> order_;   // one for each: what is sorted is small, an event is not
+  std::vector<Place> sorted_;  // room
+  std::vector<size_t> runs_;   // room
   uint64_t released_up_to_ns_ = 0;
   uint64_t late_ = 0;
 };

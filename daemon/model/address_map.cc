@@ -246,7 +246,8 @@ AddressMap::Applied AddressMap::Protect(const MappingEvent& mapping) {
 // anonymous memory there was keeps its owner.
 AddressMap::Applied AddressMap::MapAnonymous(uint64_t boottime_ns, const MappingEvent& mapping) {
   const uint64_t end = mapping.address + mapping.size_bytes;
-  // The heap may have been merged with a BSS before it, and the kernel names its first growth nothing.
+  // The heap may have been merged with a BSS before it, and the kernel names its first growth
+  // nothing.
   const uint64_t heap = (exec_->brk_start + kPageBytes - 1) & ~(kPageBytes - 1);
   const bool has_heap = heap != 0 && mapping.address <= heap && heap < end;
   const ObjectKind named = KindOf(mapping);
@@ -314,10 +315,9 @@ AddressMap::Applied AddressMap::Apply(uint64_t boottime_ns, const MappingEvent& 
       ranges_.IsEnd(first) || ranges_[first].start > mapping.address ? nullptr : &ranges_[first];
   const bool same_file = before != nullptr && before->has_file && mapping.file.inode != 0 &&
                          files_[before->object] == mapping.file;
-  const bool protection =
-      operation == MappingOperation::kUnspecified
-          ? same_file && IsProtection(mapping, (before->prot & PROT_WRITE) != 0)
-          : operation == MappingOperation::kMprotect && before != nullptr;
+  const bool protection = operation == MappingOperation::kUnspecified
+                              ? same_file && IsProtection(mapping, (before->prot & PROT_WRITE) != 0)
+                              : operation == MappingOperation::kMprotect && before != nullptr;
   if (protection) return Protect(mapping);
   if (mapping.file.inode == 0) return MapAnonymous(boottime_ns, mapping);
   const uint32_t object = ObjectFor(boottime_ns, mapping, KindOf(mapping), mapping.address);
@@ -328,8 +328,8 @@ AddressMap::Applied AddressMap::Apply(uint64_t boottime_ns, const MappingEvent& 
        it = ranges_.Next(it)) {
     const MappedRange& range = ranges_[it];
     if (range.object != object || !range.has_file) continue;
-    applied.new_bytes -= std::min(applied.new_bytes, std::min(end, range.end) -
-                                                         std::max(mapping.address, range.start));
+    applied.new_bytes -= std::min(
+        applied.new_bytes, std::min(end, range.end) - std::max(mapping.address, range.start));
     covered += range.start >= mapping.address && range.end <= end ? 1 : 0;
   }
   applied.mapped_again = covered > 1;

@@ -19,9 +19,9 @@
 
 namespace startscope {
 
-// The mappings of one process as they come and go, and the faults charged to them: which object, which
-// segment, which page. Feed changes and faults in order of time. Sizes that wrap around the address
-// space change nothing. One thread.
+// The mappings of one process as they come and go, and the faults charged to them: which object,
+// which segment, which page. Feed changes and faults in order of time. Sizes that wrap around the
+// address space change nothing. One thread.
 class AddressMap {
  public:
   struct Options {
@@ -137,9 +137,7 @@ class AddressMap {
   // have been merged. Returns the place of what follows.
   RangeTable::Place Carve(const RangeTable::Place& first, uint64_t begin, uint64_t end,
                           uint32_t keeper = kNoIndex);
-  void Carve(uint64_t begin, uint64_t end) {
-    Carve(ranges_.FirstEndingAfter(begin), begin, end);
-  }
+  void Carve(uint64_t begin, uint64_t end) { Carve(ranges_.FirstEndingAfter(begin), begin, end); }
   // nullptr: nothing is mapped there.
   MappedRange* RangeAt(uint64_t address);
   MappedRange* StackRangeAt(uint64_t boottime_ns, uint64_t address);
@@ -152,13 +150,13 @@ class AddressMap {
   const ExecEvent* exec_ = nullptr;
   Options options_;
   RangeTable ranges_;
-  std::vector<Entry> entries_;  // the first ones are in use; the others are room
-  std::vector<FileId> files_;   // of those in use
+  std::vector<Entry> entries_;   // the first ones are in use; the others are room
+  std::vector<FileId> files_;    // of those in use
   std::vector<uint32_t> order_;  // room
-  std::vector<Page> pages_;     // in the order in which they were touched
-  PageIndex page_index_;        // by object and page number
-  // Of objects with more than a few segments: object, address, size, file offset, protection; to its
-  // index in the object.
+  std::vector<Page> pages_;      // in the order in which they were touched
+  PageIndex page_index_;         // by object and page number
+  // Of objects with more than a few segments: object, address, size, file offset, protection; to
+  // its index in the object.
   using SegmentKey = std::tuple<uint32_t, uint64_t, uint64_t, uint64_t, uint32_t>;
   absl::flat_hash_map<SegmentKey, uint32_t> many_segments_;
   uint32_t last_object_ = 0;  // that ObjectFor() gave

@@ -176,8 +176,7 @@ class Walk {
         evidence_.calls.begin(), evidence_.calls.end(), mapping.boottime_ns,
         [](const auto& one, uint64_t boottime_ns) { return one.boottime_ns < boottime_ns; });
     constexpr int kCallsLooked = 64;  // of other threads
-    for (int looked = 0; call != evidence_.calls.end() && looked < kCallsLooked;
-         ++call, ++looked) {
+    for (int looked = 0; call != evidence_.calls.end() && looked < kCallsLooked; ++call, ++looked) {
       if (call->tid != mapping.tid) continue;
       if (call->value.entry_boottime_ns > mapping.boottime_ns) break;
       return OperationOf(call->value.number);
@@ -201,7 +200,7 @@ class Walk {
     TimelineEntry* entry = NewEntry(mapping.boottime_ns, mapping.tid);
     if (entry == nullptr) return;
     MappingEntry to;
-    to.operation = !by_process           ? MappingOperation::kExec
+    to.operation = !by_process             ? MappingOperation::kExec
                    : applied.is_protection ? MappingOperation::kMprotect
                                            : MappingOperation::kMmap;
     to.prot = mapping.value.prot;

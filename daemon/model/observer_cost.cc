@@ -7,7 +7,8 @@
 
 #include <algorithm>
 #include <utility>
-#include <vector>
+
+#include "absl/container/inlined_vector.h"
 
 namespace startscope {
 namespace {
@@ -16,9 +17,9 @@ constexpr uint64_t kPageBytes = 4096;
 
 }  // namespace
 
-
 uint64_t BreakpointPages(const Evidence& evidence, const StartupImages& images) {
-  std::vector<std::pair<FileId, uint64_t>> pages;
+  constexpr size_t kUsualMarks = 16;
+  absl::InlinedVector<std::pair<FileId, uint64_t>, kUsualMarks> pages;
   const auto add = [&](const KnownImage& image, const MarkSite& site) {
     if ((image.attached_marks & (1u << static_cast<unsigned>(site.kind))) == 0) return;
     pages.emplace_back(image.facts->file, site.file_offset / kPageBytes);
@@ -26,7 +27,7 @@ uint64_t BreakpointPages(const Evidence& evidence, const StartupImages& images) 
   for (const auto& mapping : evidence.mappings) {
     if ((mapping.value.prot & PROT_EXEC) == 0) continue;
     const KnownImage* image = images.Find(mapping.value.file);
-    if (image == nullptr || image->attached_boottime_ns == 0 ||
+    if (image == nullptr || image->attached_marks == 0 || image->attached_boottime_ns == 0 ||
         image->attached_boottime_ns > mapping.boottime_ns) {
       continue;
     }

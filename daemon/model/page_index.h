@@ -47,7 +47,7 @@ class PageIndex {
   // Its own, or the one that it would take.
   Slot& SlotFor(uint64_t page) {
     const size_t mask = slots_.size() - 1;
-    size_t at = absl::Hash<uint64_t>{}(page) & mask;
+    size_t at = absl::Hash<uint64_t>{}(page)&mask;
     while (slots_[at].turn == turn_ && slots_[at].page != page) at = (at + 1) & mask;
     return slots_[at];
   }

@@ -10,9 +10,8 @@ namespace startscope {
 
 size_t RangeTable::BlockEndingAfter(uint64_t address) const {
   const auto found =
-      std::partition_point(blocks_.begin(), blocks_.end(), [address](const Block& one) {
-        return one.back().end <= address;
-      });
+      std::partition_point(blocks_.begin(), blocks_.end(),
+                           [address](const Block& one) { return one.back().end <= address; });
   return static_cast<size_t>(found - blocks_.begin());
 }
 
@@ -46,8 +45,8 @@ RangeTable::Place RangeTable::RemoveUntil(const Place& place, uint64_t address) 
   while (!IsEnd(at)) {
     Block& block = blocks_[at.block];
     const auto first = block.begin() + static_cast<std::ptrdiff_t>(at.index);
-    const auto last = std::find_if(
-        first, block.end(), [address](const MappedRange& one) { return one.end > address; });
+    const auto last = std::find_if(first, block.end(),
+                                   [address](const MappedRange& one) { return one.end > address; });
     const bool to_the_end = last == block.end();
     block.erase(first, last);
     if (!to_the_end) return at;

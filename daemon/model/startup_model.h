@@ -70,7 +70,7 @@ class StartupModel {
 
   struct Stats {
     uint64_t startups_seen = 0;
-    uint64_t startups_refused = 0;  // beyond max_open_startups
+    uint64_t startups_refused = 0;    // beyond max_open_startups
     uint64_t startups_cut_early = 0;  // some of what the kernel mapped for them may be missing
     uint64_t records_kept = 0;        // of startups, and those beyond what is kept
     uint64_t records_not_kept = 0;
@@ -153,7 +153,8 @@ class StartupModel {
 
   OpenPtr NewOpen() { return {pool_.Take().release(), {&pool_}}; }
   Open* Find(const Event& event);
-  // Moves what is kept of `pid` since `since_ns` into `evidence`. False: some of it had to give way.
+  // Moves what is kept of `pid` since `since_ns` into `evidence`. False: some of it had to give
+  // way.
   bool Adopt(uint32_t pid, uint64_t since_ns, Evidence* evidence);
   void TakeTerms(Open* open) const;
   void RequestImages(Open* open);
@@ -195,7 +196,8 @@ class StartupModel {
   StartupDelivery delivery_;
   std::array<std::optional<WatchTerms>, kWatchSlots> watches_;
   OpenMap open_;
-  // Of what is looked up next to each other most is the same. Both hold until a process comes or goes.
+  // Of what is looked up next to each other most is the same. Both hold until a process comes or
+  // goes.
   uint32_t found_pid_ = 0;
   Open* found_ = nullptr;
   ImageMap images_;

@@ -35,8 +35,8 @@ struct TimeActivity {
   uint64_t blocked_ns = 0;
 };
 
-// Walks activities through one span after the other: each piece between two of their ends belongs to
-// the innermost. Among those of one layer that is the one that began last.
+// Walks activities through one span after the other: each piece between two of their ends belongs
+// to the innermost. Among those of one layer that is the one that began last.
 class ActivitySweep {
  public:
   // Puts them in order.
@@ -78,8 +78,7 @@ class ActivitySweep {
       if (!begins && !ends) break;
       const bool end_first =
           ends && (!begins || open_[ending]->span.end <= activities_[next_].span.begin);
-      const uint64_t edge =
-          end_first ? open_[ending]->span.end : activities_[next_].span.begin;
+      const uint64_t edge = end_first ? open_[ending]->span.end : activities_[next_].span.begin;
       if (edge >= span.end) break;
       piece(edge);
       if (end_first) {

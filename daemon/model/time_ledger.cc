@@ -113,7 +113,7 @@ void AddActivities(const Evidence& evidence, const End& end, const TimeSources& 
   if (sources.waits) AddSpells(evidence, spells, names, activities);
   if (sources.waits && seen_until < end.boottime_ns) {
     activities->emplace_back(TimeSpan{seen_until, end.boottime_ns}, TimeLayer::kBase,
-                            TimeReason::kUnexplained);
+                             TimeReason::kUnexplained);
   }
   if (sources.faults_timed) activities->reserve(activities->size() + evidence.faults.size());
   for (size_t i = 0; sources.faults_timed && i < evidence.faults.size(); ++i) {
@@ -124,7 +124,7 @@ void AddActivities(const Evidence& evidence, const End& end, const TimeSources& 
       continue;
     }
     TimeActivity activity({value.entry_boottime_ns, fault.boottime_ns}, TimeLayer::kFault,
-                      value.major ? TimeReason::kMajorFault : TimeReason::kMinorFault);
+                          value.major ? TimeReason::kMajorFault : TimeReason::kMinorFault);
     if (!sources.waits) {
       const uint64_t off = std::min(value.fault_off_cpu_ns, activity.span.length());
       activity.queued_ns = std::min(value.fault_run_delay_ns, off);
@@ -141,8 +141,8 @@ void AddActivities(const Evidence& evidence, const End& end, const TimeSources& 
     if (call.value.entry_boottime_ns == 0 || call.value.entry_boottime_ns > call.boottime_ns) {
       continue;
     }
-    activities->emplace_back(TimeSpan{call.value.entry_boottime_ns, call.boottime_ns}, TimeLayer::kCall,
-                            TimeReason::kSyscall);
+    activities->emplace_back(TimeSpan{call.value.entry_boottime_ns, call.boottime_ns},
+                             TimeLayer::kCall, TimeReason::kSyscall);
   }
   std::erase_if(*activities, [](const TimeActivity& one) { return one.span.length() == 0; });
 }
@@ -216,7 +216,8 @@ void AddWithoutWaits(const TimeActivity& activity, uint64_t piece_ns, Shares* sh
   const uint64_t whole = std::max<uint64_t>(activity.span.length(), 1);
   // A slice may cut an activity: its off-CPU time is then shared out evenly.
   const auto part = [&](uint64_t ns) {
-    return piece_ns >= whole ? ns : static_cast<uint64_t>(static_cast<double>(ns) * piece_ns / whole);
+    return piece_ns >= whole ? ns
+                             : static_cast<uint64_t>(static_cast<double>(ns) * piece_ns / whole);
   };
   const uint64_t queued = part(activity.queued_ns);
   const uint64_t blocked = part(activity.blocked_ns);

@@ -106,7 +106,7 @@ bool TimeReadings::AddUpIn(const TimeSpan& span, const std::vector<Reading>& rea
 }
 
 std::optional<uint64_t> TimeReadings::RiseIn(const TimeSpan& span,
-                                             uint64_t Counters::* counter) const {
+                                             uint64_t Counters::*counter) const {
   uint64_t sum = 0;
   const bool known = AddUpIn(span, full_, [&](const Reading& from, const Reading& to) {
     const uint64_t rise = Delta(to.counters->*counter, from.counters->*counter);

@@ -28,14 +28,14 @@ struct TimeSpan {
 // memory from one startup to the next. One thread.
 class TimeReadings {
  public:
-  // Refers to the evidence and the end. `faults`: also those that were read at faults, which brought
-  // less.
+  // Refers to the evidence and the end. `faults`: also those that were read at faults, which
+  // brought less.
   void Read(const Evidence& evidence, const End& end, bool marks, bool faults);
 
-  // How much a counter rose in a span; nullopt: the readings do not cover it, or it rose between two
-  // readings of which one lies outside the span.
+  // How much a counter rose in a span; nullopt: the readings do not cover it, or it rose between
+  // two readings of which one lies outside the span.
   [[nodiscard]] std::optional<uint64_t> RiseIn(const TimeSpan& span,
-                                               uint64_t Counters::* counter) const;
+                                               uint64_t Counters::*counter) const;
   // Time off the CPU, and the part of it in which the thread was runnable; nullopt likewise. Call
   // with the readings of faults.
   struct OffCpu {

@@ -38,8 +38,8 @@ class WaitingRecords {
   explicit WaitingRecords(const Limits& limits) : limits_(limits) {}
 
   void Keep(Event&& event);
-  // Gives what is kept of `pid`, and was made from `since_ns` on; all of it is then forgotten. True:
-  // nothing of what was made in that time has given way.
+  // Gives what is kept of `pid`, and was made from `since_ns` on; all of it is then forgotten.
+  // True: nothing of what was made in that time has given way.
   bool Take(uint32_t pid, uint64_t since_ns, absl::FunctionRef<void(Event&&)> take);
   void Forget(uint32_t pid);
 
