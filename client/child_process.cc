@@ -66,6 +66,8 @@ struct ChildProcess::Shared {
 // By this name it is not ThreadSanitizer's, which takes the child for one with memory of its own.
 extern "C" int __clone(int (*function)(void*), void* stack, int flags, void* argument, ...);
 #define clone __clone
+// Nor may the child's end be that of its parent.
+#define _exit(code) syscall(SYS_exit_group, code)
 #endif
 
 // On a stack that no sanitizer knows, in memory that is the parent's: not for them.

@@ -12,6 +12,9 @@
 
 #include <cstdlib>
 
+#include "absl/base/attributes.h"
+#include "absl/synchronization/mutex.h"
+
 namespace startscope {
 
 ClientProgram::ClientProgram(const std::vector<std::string>& arguments,
@@ -44,6 +47,7 @@ ClientProgram::ClientProgram(const std::vector<std::string>& arguments,
   std::vector<char*> argv = {const_cast<char*>("startscope")};
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
+  OrderAroundClient();
   if (posix_spawn(&pid_, CLIENT_PROGRAM, &actions, nullptr, argv.data(), envp.data()) != 0) abort();
   posix_spawn_file_actions_destroy(&actions);
 }
@@ -72,6 +76,7 @@ bool ClientProgram::WaitForOutput(const std::string& text) {
   while (result_.out.find(text) == std::string::npos) {
     if (!ReadSome()) return false;
   }
+  OrderAroundClient();
   return true;
 }
 
@@ -82,8 +87,14 @@ ClientResult ClientProgram::Finish() {
   }
   int status = 0;
   waitpid(pid_, &status, 0);
+  OrderAroundClient();
   result_.code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
   return result_;
+}
+
+void OrderAroundClient() {
+  ABSL_CONST_INIT static absl::Mutex mutex(absl::kConstInit);
+  absl::MutexLock lock(&mutex);
 }
 
 ClientResult RunClient(const std::vector<std::string>& arguments,

@@ -45,6 +45,11 @@ class ClientProgram {
   ClientResult result_;
 };
 
+// What a thread did before it called this happened before what another does after it. For what a test sets
+// before a client is there and a scripted daemon uses because of that client, and the other way round:
+// the other process between the two is not seen by ThreadSanitizer.
+void OrderAroundClient();
+
 // Runs it to its end.
 [[nodiscard]] ClientResult RunClient(const std::vector<std::string>& arguments,
                                      const ClientProgram::Environment& environment = {});

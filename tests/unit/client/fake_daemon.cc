@@ -14,12 +14,18 @@
 #include <utility>
 
 #include "absl/time/clock.h"
+#include "tests/unit/client/client_program.h"
 
 namespace startscope {
 namespace {
 
 using startscope::v1::Startup;
 using startscope::v1::WatchStartupsResponse;
+
+struct OrderedHook {
+  OrderedHook() { OrderAroundClient(); }
+  ~OrderedHook() { OrderAroundClient(); }
+};
 
 grpc::Status NotScripted() { return {grpc::StatusCode::INTERNAL, "not scripted"}; }
 
@@ -28,24 +34,28 @@ grpc::Status NotScripted() { return {grpc::StatusCode::INTERNAL, "not scripted"}
 grpc::Status ScriptedService::WatchStartups(grpc::ServerContext* context,
                                             const startscope::v1::WatchStartupsRequest* request,
                                             WatchWriter* writer) {
+  const OrderedHook ordered;
   return on_watch ? on_watch(context, *request, writer) : NotScripted();
 }
 
 grpc::Status ScriptedService::ListStartups(grpc::ServerContext*,
                                            const startscope::v1::ListStartupsRequest* request,
                                            startscope::v1::ListStartupsResponse* response) {
+  const OrderedHook ordered;
   return on_list ? on_list(*request, response) : NotScripted();
 }
 
 grpc::Status ScriptedService::GetStartup(grpc::ServerContext*,
                                          const startscope::v1::GetStartupRequest* request,
                                          Startup* startup) {
+  const OrderedHook ordered;
   return on_get ? on_get(request->startup_id(), startup) : NotScripted();
 }
 
 grpc::Status ScriptedService::GetStatus(grpc::ServerContext*,
                                         const startscope::v1::GetStatusRequest*,
                                         startscope::v1::GetStatusResponse* response) {
+  const OrderedHook ordered;
   return on_status ? on_status(response) : NotScripted();
 }
 
