@@ -6,6 +6,7 @@
 import os
 import shutil
 import subprocess
+import threading
 import unittest
 
 import harness
@@ -102,6 +103,20 @@ def behaviour(command, ordinary):
     return done.returncode, hide, done.stderr
 
 
+def count_hits(stream, hits):
+    """Adds up the breakpoints that each program ran into, until the last program's last startup."""
+    last = 0
+    for message in stream:
+        if not message.HasField("startup_finished"):
+            continue
+        startup = message.startup_finished
+        name = os.path.basename(startup.process.executable)
+        hits[name] = hits.get(name, 0) + startup.observer.probe_hits
+        last += startup.process.comm == "perl"
+        if last == TIMES:
+            return
+
+
 class Harmless(unittest.TestCase):
     def test_programs_behave_the_same_with_and_without_a_watch(self):
         public = harness.public_binaries()
@@ -114,23 +129,18 @@ class Harmless(unittest.TestCase):
                 Rpc(daemon) as client:
             stream = client.stub.WatchStartups(startup_service_pb2.WatchStartupsRequest(
                 precision="PRECISION_EXACT", level="LEVEL_PAGES", syscalls=True, loader_events=True,
-                samples=True))
+                samples=True), timeout=600)
             self.assertTrue(next(stream).HasField("armed"))
+            # Read all the while: at this level the startups are more than may wait for one who does not read.
+            hits = {}
+            reader = threading.Thread(target=count_hits, args=(stream, hits))
+            reader.start()
             for _ in range(TIMES):
                 for (name, command, ordinary), expected in zip(cases, alone):
                     with self.subTest(program=name):
                         self.assertEqual(behaviour(command, ordinary), expected)
             # They were really watched, and with breakpoints.
-            hits, last = {}, 0
-            for message in stream:
-                if not message.HasField("startup_finished"):
-                    continue
-                startup = message.startup_finished
-                name = os.path.basename(startup.process.executable)
-                hits[name] = hits.get(name, 0) + startup.observer.probe_hits
-                last += startup.process.comm == "perl"
-                if last == TIMES:
-                    break
+            reader.join()
             stream.cancel()
             for name in ("hello_glibc_dynamic", "hello_musl_dynamic", "hello_go", "hello_rust", "signal_stack"):
                 self.assertGreater(hits.get(name, 0), 0, name)
