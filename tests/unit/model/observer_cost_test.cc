@@ -46,13 +46,16 @@ TEST(ObserverCostTest, APageOfCodeCountsOnceHoweverManyBreakpointsAreInIt) {
   auto facts = std::make_shared<ImageFacts>();
   facts->file = file;
   for (const uint64_t offset : {0x1100, 0x1200, 0x5100}) {
-    facts->sites.push_back({.kind = MarkKind::kMain, .file_offset = offset});
+    MarkSite& site = facts->sites.emplace_back();
+    site.kind = MarkKind::kMain;
+    site.file_offset = offset;
   }
-  facts->sites.push_back({.kind = MarkKind::kDlopen, .file_offset = 0x9000});
+  facts->sites.emplace_back().kind = MarkKind::kDlopen;
   ImageMap images;
-  images[file] = {.facts = facts,
-                  .attached_marks = 1u << static_cast<unsigned>(MarkKind::kMain),
-                  .attached_boottime_ns = 50};
+  KnownImage& image = images[file];
+  image.facts = facts;
+  image.attached_marks = 1u << static_cast<unsigned>(MarkKind::kMain);
+  image.attached_boottime_ns = 50;
   Evidence evidence;
   for (const int prot : {PROT_READ, PROT_READ | PROT_EXEC}) {
     Timed<MappingEvent>& mapping = evidence.mappings.emplace_back();
@@ -61,7 +64,7 @@ TEST(ObserverCostTest, APageOfCodeCountsOnceHoweverManyBreakpointsAreInIt) {
     mapping.value.prot = static_cast<uint32_t>(prot);
   }
   EXPECT_EQ(BreakpointPages(evidence, {.all = &images}), 2u);  // dlopen has no breakpoint
-  images[file].attached_boottime_ns = 150;  // when it was mapped there were none yet
+  image.attached_boottime_ns = 150;  // when it was mapped there were none yet
   EXPECT_EQ(BreakpointPages(evidence, {.all = &images}), 0u);
 }
 
