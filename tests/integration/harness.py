@@ -16,6 +16,10 @@ import sys
 import tempfile
 import time
 
+# Clients are ended by SIGINT, as from a terminal. A shell that puts a run into the background has it ignored, and
+# so would they.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 BUILD = pathlib.Path(os.environ.get("STARTSCOPE_BUILD", "build")).resolve()
 CLIENT = BUILD / "bin" / "startscope"
 DAEMON = BUILD / "bin" / "startscoped"
