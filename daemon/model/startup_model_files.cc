@@ -27,6 +27,16 @@ bool LacksFunctionMarks(const KnownImage& image) {
   return image.attached_boottime_ns == 0 && HasInitSites(*image.facts);
 }
 
+// Of the file that is mapped here.
+ProbeRequest RequestFor(const MappingEvent& mapping) {
+  ProbeRequest request;
+  request.file = mapping.file;
+  request.path = mapping.path;
+  request.map_address = mapping.address;
+  request.map_size_bytes = mapping.size_bytes;
+  return request;
+}
+
 }  // namespace
 
 void StartupModel::RequestImages(Open* open) {
@@ -59,11 +69,7 @@ void StartupModel::RequestImages(Open* open) {
     }
     open->loader_requested = true;
     open->loader = value.file;
-    ProbeRequest request;
-    request.file = value.file;
-    request.path = value.path;
-    request.map_address = value.address;
-    request.map_size_bytes = value.size_bytes;
+    ProbeRequest request = RequestFor(value);
     request.is_loader = true;
     return RequestImage(*open, std::move(request));
   }
@@ -150,11 +156,7 @@ void StartupModel::RequestLibrary(const Open& open, const MappingEvent& mapping)
   // The interpreter is asked for as such.
   const uint64_t base = open.evidence.exec.at_base;
   if (!open.loader_requested && base != 0) return;
-  ProbeRequest request;
-  request.file = mapping.file;
-  request.path = mapping.path;
-  request.map_address = mapping.address;
-  request.map_size_bytes = mapping.size_bytes;
+  ProbeRequest request = RequestFor(mapping);
   request.is_library = true;
   RequestImage(open, std::move(request));
 }
