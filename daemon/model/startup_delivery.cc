@@ -13,21 +13,31 @@
 namespace startscope {
 namespace {
 
-// Names the functions, by offset in `file`, that a timeline's faults happened in.
-void NameFunctions(const FileId& file, const absl::flat_hash_map<uint64_t, std::string_view>& names,
-                   Timeline* timeline) {
+// Names the functions that a timeline's faults happened in. `name_of` takes the index of an object
+// and an offset in its file, and gives the name, empty where there is none, or null.
+template <typename NameOf>
+void NameFaults(const NameOf& name_of, Timeline* timeline) {
   absl::flat_hash_map<std::string_view, uint32_t> indexes;
+  std::vector<std::string_view> added;
+  auto next = static_cast<uint32_t>(timeline->symbols.size());
   for (TimelineEntry& entry : timeline->entries) {
     auto* fault = std::get_if<FaultEntry>(&entry.entry);
     if (fault == nullptr || fault->ip_object == kNoIndex || fault->symbol != kNoIndex) continue;
-    if (timeline->objects[fault->ip_object].file != file) continue;
-    const auto found = names.find(fault->ip_offset);
-    if (found == names.end() || found->second.empty()) continue;
-    const auto [index, first] =
-        indexes.try_emplace(found->second, static_cast<uint32_t>(timeline->symbols.size()));
-    if (first) timeline->symbols.emplace_back(found->second);
+    const std::string* name = name_of(fault->ip_object, fault->ip_offset);
+    if (name == nullptr || name->empty()) continue;
+    const auto [index, first] = indexes.try_emplace(*name, next);
+    if (first) {
+      added.push_back(*name);
+      ++next;
+    }
     fault->symbol = index->second;
   }
+  timeline->symbols.insert(timeline->symbols.end(), added.begin(), added.end());
+}
+
+const std::string* NameAt(const FunctionNames::OfFile& names, uint64_t file_offset) {
+  const auto found = names.find(file_offset);
+  return found == names.end() ? nullptr : &found->second;
 }
 
 }  // namespace
@@ -75,15 +85,22 @@ void StartupDelivery::OnFacts(const FileId& file, uint64_t now_ns) {
   Proceed(now_ns, 0);
 }
 
-void StartupDelivery::OnSymbols(const SymbolsEvent& symbols, uint64_t now_ns) {
-  absl::flat_hash_map<uint64_t, std::string_view> names;
+void StartupDelivery::OnSymbols(const SymbolsEvent& symbols, bool keep, uint64_t now_ns) {
+  if (keep) names_.Keep(symbols);
+  FunctionNames::OfFile names;
   for (const SymbolsEvent::Symbol& symbol : symbols.symbols) {
-    names[symbol.file_offset] = symbol.name;
+    names.emplace(symbol.file_offset, symbol.name);
   }
   for (WaitingStartup& waiting : startups_) {
     const auto awaited = waiting.symbols_awaited.find(symbols.file);
     if (awaited == waiting.symbols_awaited.end()) continue;
-    NameFunctions(symbols.file, names, &*waiting.startup->timeline);
+    Timeline& timeline = *waiting.startup->timeline;
+    NameFaults(
+        [&](uint32_t object, uint64_t file_offset) {
+          const bool is_it = timeline.objects[object].file == symbols.file;
+          return is_it ? NameAt(names, file_offset) : nullptr;
+        },
+        &timeline);
     // Several may have asked for functions of the same file; who asked is not in the answer.
     const bool answers_all =
         std::all_of(awaited->second.begin(), awaited->second.end(),
@@ -110,22 +127,31 @@ bool StartupDelivery::TakeStep(WaitingStartup* waiting, bool at_once, bool held)
     if (!at_once && !waiting->finished.facts_awaited.empty()) return false;
     waiting->startup = waiting->finished.build();
     waiting->finished.build = nullptr;  // what it holds is large
-    if (!at_once) RequestSymbols(waiting);
+    NameFunctions(waiting, /*ask=*/!at_once);
   }
   if (held || (!at_once && !waiting->symbols_awaited.empty())) return false;
   Tell(*waiting);
   return true;
 }
 
-void StartupDelivery::RequestSymbols(WaitingStartup* waiting) {
+void StartupDelivery::NameFunctions(WaitingStartup* waiting, bool ask) {
   if (!waiting->startup->timeline) return;
-  const Timeline& timeline = *waiting->startup->timeline;
+  Timeline& timeline = *waiting->startup->timeline;
+  std::vector<const FunctionNames::OfFile*> known;  // by object
+  for (const Timeline::Object& object : timeline.objects) {
+    known.push_back(names_.Find(object.file));
+  }
+  const auto name_of = [&known](uint32_t object, uint64_t file_offset) {
+    return known[object] == nullptr ? nullptr : NameAt(*known[object], file_offset);
+  };
+  NameFaults(name_of, &timeline);
+  if (!ask) return;
   std::map<FileId, SymbolRequest> requests;
   for (const TimelineEntry& entry : timeline.entries) {
     const auto* fault = std::get_if<FaultEntry>(&entry.entry);
     if (fault == nullptr || fault->ip_object == kNoIndex) continue;
     const Timeline::Object& object = timeline.objects[fault->ip_object];
-    if (object.file.inode == 0) continue;
+    if (object.file.inode == 0 || name_of(fault->ip_object, fault->ip_offset) != nullptr) continue;
     SymbolRequest& request = requests[object.file];
     request.path = object.path;
     request.file_offsets.push_back(fault->ip_offset);

@@ -16,6 +16,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "daemon/decode/event.h"
+#include "daemon/model/function_names.h"
 #include "daemon/model/startup.h"
 #include "daemon/model/startup_listener.h"
 
@@ -31,6 +32,8 @@ class StartupDelivery {
     // Startups, and activities, that wait at once; beyond it the first is told as it is.
     size_t waiting = 0;
   };
+  // Some 100,000 functions of C.
+  static constexpr size_t kFunctionNamesBytes = size_t{8} << 20;
   StartupDelivery(const Limits& limits, StartupListener* listener, ImageProber* prober)
       : limits_(limits), listener_(listener), prober_(prober) {}
 
@@ -55,11 +58,14 @@ class StartupDelivery {
 
   // A file that was asked for has been looked at, or will not be.
   void OnFacts(const FileId& file, uint64_t now_ns);
-  void OnSymbols(const SymbolsEvent& symbols, uint64_t now_ns);
+  // `keep`: the file is watched for changes (ForgetFunctions), so that the names can serve again.
+  void OnSymbols(const SymbolsEvent& symbols, bool keep, uint64_t now_ns);
+  // What the file held may have changed.
+  void ForgetFunctions(const FileId& file) { names_.Forget(file); }
   // Tells what is ready, and what has waited for long enough.
   void Advance(uint64_t now_ns) { Proceed(now_ns, 0); }
-  // Startups and activities that were told before all was learnt of their files, because the patience
-  // was over or too many waited; and those told in all.
+  // Startups and activities that were told before all was learnt of their files, because the
+  // patience was over or too many waited; and those told in all.
   [[nodiscard]] uint64_t hurried() const { return hurried_; }
   [[nodiscard]] uint64_t told() const { return told_; }
   // What these watches alone asked for is told at once; of the rest they are told no more.
@@ -80,7 +86,8 @@ class StartupDelivery {
   void ProceedActivities(uint64_t now_ns, WatchMask of_watches);
   // Takes the next step; true when it was told. `held`: an earlier part of it must come first.
   bool TakeStep(WaitingStartup* waiting, bool at_once, bool held);
-  void RequestSymbols(WaitingStartup* waiting);
+  // Names the functions that faults happened in as far as they are known, and asks for the others.
+  void NameFunctions(WaitingStartup* waiting, bool ask);
   void Tell(const WaitingStartup& waiting);
   void Tell(WaitingActivity* waiting);
   void HurryFirstStartup();
@@ -89,6 +96,7 @@ class StartupDelivery {
   const Limits limits_;
   StartupListener* const listener_;
   ImageProber* const prober_;
+  FunctionNames names_{kFunctionNamesBytes};
   std::list<WaitingStartup> startups_;
   std::list<WaitingActivity> activities_;
   uint64_t hurried_ = 0;

@@ -44,7 +44,7 @@ void StartupModel::OnEvent(Event&& event) {
   if (const auto* image = std::get_if<ImageEvent>(&event.payload)) return OnImage(*image);
   if (const auto* lost = std::get_if<LostEvent>(&event.payload)) return OnLost(*lost);
   if (const auto* symbols = std::get_if<SymbolsEvent>(&event.payload)) {
-    return delivery_.OnSymbols(*symbols, now_ns_);
+    return delivery_.OnSymbols(*symbols, images_.contains(symbols->file), now_ns_);
   }
   if (const auto* fork = std::get_if<ForkEvent>(&event.payload)) return OnFork(event, *fork);
   OnDetail(std::move(event));

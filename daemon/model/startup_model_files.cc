@@ -172,6 +172,7 @@ void StartupModel::OnImage(const ImageEvent& image) {
   const bool answered = asked == requested_.end() || asked->second.as_library || !as_library;
   if (asked != requested_.end() && answered) requested_.erase(asked);
   if (image.forgotten) {
+    delivery_.ForgetFunctions(file);
     images_.erase(file);
   } else {
     if (images_.size() >= options_.max_images && !images_.contains(file)) {

@@ -78,6 +78,15 @@ class FinishingTest : public ::testing::Test {
     script_.Send(0, event, false);
   }
 
+  void ForgetFile(const FileId& file) {
+    ImageEvent event;
+    auto facts = std::make_shared<ImageFacts>();
+    facts->file = file;
+    event.facts = std::move(facts);
+    event.forgotten = true;
+    script_.Send(0, event, false);
+  }
+
   void AnswerSymbols(const FileId& file,
                      const std::vector<std::pair<uint64_t, std::string>>& symbols) {
     SymbolsEvent event;
@@ -355,6 +364,76 @@ TEST_F(FinishingTest, AtLevelObjectsNoSymbolsAreAskedFor) {
   script_.Exit(600);
   EXPECT_THAT(seen_.finished, SizeIs(1));
   EXPECT_THAT(seen_.symbol_requests, IsEmpty());
+}
+
+TEST_F(FinishingTest, WhatWasLookedUpIsNotAskedForAgain) {
+  Watch(Level::kPages);
+  seen_.answers_symbols = true;
+  Script other(&model_, 43);
+  Start(&script_);
+  script_.Exit(600);
+  AnswerSymbols(kExecutable, {{0x1050, "frob"}});
+  Start(&other);
+  other.Exit(610);
+  ASSERT_THAT(seen_.finished, SizeIs(2));
+  EXPECT_THAT(Functions(Last()), ElementsAre("frob"));
+  EXPECT_THAT(seen_.symbol_requests, SizeIs(1));
+}
+
+TEST_F(FinishingTest, AFunctionThatHasNoNameIsNotAskedForAgain) {
+  Watch(Level::kPages);
+  seen_.answers_symbols = true;
+  Script other(&model_, 43);
+  Start(&script_);
+  script_.Exit(600);
+  AnswerSymbols(kExecutable, {{0x1050, ""}});
+  Start(&other);
+  other.Exit(610);
+  EXPECT_THAT(seen_.finished, SizeIs(2));
+  EXPECT_THAT(seen_.symbol_requests, SizeIs(1));
+}
+
+TEST_F(FinishingTest, OnlyWhatWasNotLookedUpIsAskedFor) {
+  Watch(Level::kPages);
+  seen_.answers_symbols = true;
+  Script other(&model_, 43);
+  Start(&script_);
+  script_.Exit(600);
+  AnswerSymbols(kExecutable, {{0x1050, "frob"}});
+  Start(&other);
+  other.Fault(200, 0x403010).Exit(610);
+  ASSERT_THAT(seen_.symbol_requests, SizeIs(2));
+  EXPECT_THAT(seen_.symbol_requests[1].file_offsets, ElementsAre(0x1000));
+  AnswerSymbols(kExecutable, {{0x1000, "_start"}});
+  EXPECT_THAT(Functions(Last()), ElementsAre("frob", "_start"));
+}
+
+TEST_F(FinishingTest, AfterAFileChangedItsFunctionsAreAskedForAgain) {
+  Watch(Level::kPages);
+  seen_.answers_symbols = true;
+  Script other(&model_, 43);
+  Start(&script_);
+  script_.Exit(600);
+  AnswerSymbols(kExecutable, {{0x1050, "frob"}});
+  ForgetFile(kExecutable);
+  Start(&other);
+  other.Exit(610);
+  EXPECT_THAT(seen_.symbol_requests, SizeIs(2));
+  AnswerSymbols(kExecutable, {{0x1050, "twiddle"}});
+  EXPECT_THAT(Functions(Last()), ElementsAre("twiddle"));
+}
+
+TEST_F(FinishingTest, WhatWasLookedUpBeforeAFileChangedIsNotKept) {
+  Watch(Level::kPages);
+  seen_.answers_symbols = true;
+  Script other(&model_, 43);
+  Start(&script_);
+  script_.Exit(600);
+  ForgetFile(kExecutable);
+  AnswerSymbols(kExecutable, {{0x1050, "frob"}});
+  Start(&other);
+  other.Exit(610);
+  EXPECT_THAT(seen_.symbol_requests, SizeIs(2));
 }
 
 // Two processes run the same program, and fault at different places of it.
