@@ -25,6 +25,10 @@ void TimelineAssembler::Add(startscope::v1::TimelineChunk chunk) {
     found = open_.insert(open_.end(), {chunk.startup_id(), {}});
   }
   auto& timeline = *found->timeline.mutable_timeline();
+  if (timeline.empty()) {
+    timeline.Swap(chunk.mutable_entries());  // most timelines are one chunk
+    return;
+  }
   for (auto& entry : *chunk.mutable_entries()) *timeline.Add() = std::move(entry);
 }
 

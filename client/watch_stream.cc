@@ -5,7 +5,9 @@
 
 #include <sys/eventfd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <utility>
 
 #include "daemon/base/errno_status.h"
@@ -21,8 +23,7 @@ absl::StatusOr<std::unique_ptr<WatchStream>> WatchStream::Open(
     startscope::v1::StartupService::Stub& stub,
     const startscope::v1::WatchStartupsRequest& request) {
   auto stream = std::unique_ptr<WatchStream>(new WatchStream());
-  // A semaphore: one count per event, so the descriptor stays readable while events are left.
-  stream->ready_.Reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE));
+  stream->ready_.Reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!stream->ready_.valid()) return ErrnoStatus(errno, "eventfd");
   stream->reader_ = stub.WatchStartups(&stream->context_, request);
   stream->thread_ = std::thread([raw = stream.get()] { raw->ReadAll(); });
@@ -46,23 +47,30 @@ void WatchStream::Push(Event event, bool force) {
     if (!force) mutex_.Await(absl::Condition(this, &WatchStream::HasRoom));
     if (abandoned_) return;
     events_.push_back(std::move(event));
+    if (events_.size() > 1) return;  // told already
   }
   eventfd_write(ready_.get(), 1);
 }
 
 void WatchStream::ReadAll() {
   startscope::v1::WatchStartupsResponse message;
-  while (reader_->Read(&message)) Push(std::move(message), false);
+  while (reader_->Read(&message)) {
+    Push(std::move(message), false);
+    std::vector<Event> used;
+    absl::MutexLock lock(&mutex_);
+    used.swap(used_);
+  }
   Push(reader_->Finish(), true);
 }
 
-std::optional<WatchStream::Event> WatchStream::Take() {
+std::vector<WatchStream::Event>& WatchStream::Take() {
   eventfd_t count;
-  if (eventfd_read(ready_.get(), &count) != 0) return std::nullopt;
+  const bool any = eventfd_read(ready_.get(), &count) == 0;
   absl::MutexLock lock(&mutex_);
-  Event event = std::move(events_.front());
-  events_.pop_front();
-  return event;
+  std::move(taken_.begin(), taken_.end(), std::back_inserter(used_));
+  taken_.clear();
+  if (any) taken_.swap(events_);
+  return taken_;
 }
 
 }  // namespace startscope

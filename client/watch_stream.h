@@ -4,11 +4,10 @@
 #ifndef STARTSCOPE_CLIENT_WATCH_STREAM_H_
 #define STARTSCOPE_CLIENT_WATCH_STREAM_H_
 
-#include <deque>
 #include <memory>
-#include <optional>
 #include <thread>
 #include <variant>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
@@ -35,8 +34,9 @@ class WatchStream {
 
   // Readable while Take has something to give.
   [[nodiscard]] int fd() const { return ready_.get(); }
-  // The next message, or how the stream ended (once, after all messages); nullopt: nothing yet.
-  std::optional<Event> Take();
+  // The messages that have come since, in order, and last how the stream ended, once. Good until
+  // the next call: the thread that made them frees them, as two threads would hold up each other.
+  std::vector<Event>& Take();
   // Ends the stream early; its end still arrives through Take.
   void Cancel() { context_.TryCancel(); }
 
@@ -51,8 +51,10 @@ class WatchStream {
   std::unique_ptr<grpc::ClientReader<startscope::v1::WatchStartupsResponse>> reader_;
   UniqueFd ready_;
   absl::Mutex mutex_;
-  std::deque<Event> events_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Event> events_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Event> used_ ABSL_GUARDED_BY(mutex_);
   bool abandoned_ ABSL_GUARDED_BY(mutex_) = false;
+  std::vector<Event> taken_;  // the consumer's
   std::thread thread_;
 };
 

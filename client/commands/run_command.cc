@@ -280,8 +280,8 @@ class RunSession {
   }
 
   void TakeMessages() {
-    while (auto event = stream_->Take()) {
-      if (const auto* status = std::get_if<grpc::Status>(&*event)) {
+    for (WatchStream::Event& event : stream_->Take()) {
+      if (const auto* status = std::get_if<grpc::Status>(&event)) {
         stream_failure_ = status->ok()
                               ? Failure{kExitConnectionLost,
                                         absl::UnavailableError(absl::StrCat(
@@ -289,7 +289,7 @@ class RunSession {
                               : connection_.Explain(*status, armed_);
         return;
       }
-      auto& message = std::get<WatchStartupsResponse>(*event);
+      auto& message = std::get<WatchStartupsResponse>(event);
       switch (message.event_case()) {
         case WatchStartupsResponse::kArmed:
           armed_ = true;

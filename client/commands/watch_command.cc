@@ -90,7 +90,9 @@ class WatchSession {
         exit_code_ = outage_since_.has_value() ? kExitConnectionLost : kExitOk;
         break;
       }
-      if (auto event = (*stream)->Take(); event.has_value()) Handle(*event);
+      for (WatchStream::Event& event : (*stream)->Take()) {
+        if (!exit_code_.has_value()) Handle(event);
+      }
     }
     if (!stream_over_ && !token_.empty() && Reconnects()) {
       EndWatch(connection_->stub(), token_);

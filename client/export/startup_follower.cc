@@ -67,13 +67,14 @@ class Follower {
     while (!exit_code_.has_value() && !over) {
       Wait((*stream)->fd(), absl::InfiniteFuture());
       if (exit_code_.has_value()) break;
-      auto event = (*stream)->Take();
-      if (!event.has_value()) continue;
-      if (auto* message = std::get_if<WatchStartupsResponse>(&*event)) {
-        Handle(*message);
-      } else {
-        over = true;
-        HandleEnd(std::get<grpc::Status>(*event));
+      for (WatchStream::Event& event : (*stream)->Take()) {
+        if (exit_code_.has_value()) break;
+        if (auto* message = std::get_if<WatchStartupsResponse>(&event)) {
+          Handle(*message);
+        } else {
+          over = true;
+          HandleEnd(std::get<grpc::Status>(event));
+        }
       }
     }
     if (!over && !token_.empty()) EndWatch(connection_->stub(), token_);

@@ -15,6 +15,7 @@
 #include "daemon/serve/process_now.h"
 #include "daemon/serve/startup_to_proto.h"
 #include "daemon/serve/watch_request.h"
+#include "google/protobuf/arena.h"
 
 namespace startscope {
 namespace {
@@ -24,6 +25,9 @@ constexpr int kDefaultPage = 50;
 constexpr int kMaxPage = 500;
 // A message larger than this is not kept for its room.
 constexpr int kMaxKeptBytes = 64 << 10;
+// Holds the timeline of a small program's start; a larger one takes more, for as long as it is
+// sent.
+constexpr size_t kTimelineBlockBytes = 32 << 10;
 // How often a stream looks whether its client has gone.
 constexpr absl::Duration kCancelCheck = absl::Milliseconds(10);
 
@@ -87,8 +91,8 @@ void AddLosses(const Hub& hub, DaemonStatus* status) {
                             "finished startups that left the ring", true,
                             "`list`, `show` and resumed watches do not have them"});
   status->losses.push_back({LossStage::kKept, hub.last_serial(), hub.evicted_for_bytes(),
-                            "--keep-bytes", "finished startups that left the ring for its size", true,
-                            "`list`, `show` and resumed watches do not have them"});
+                            "--keep-bytes", "finished startups that left the ring for its size",
+                            true, "`list`, `show` and resumed watches do not have them"});
   status->losses.push_back({LossStage::kKept, 0, hub.entries_evicted(), "",
                             "timeline entries of kept startups, beyond 262144 of all", true,
                             "`show` of these startups has timeline_omitted; streams had them"});
@@ -224,14 +228,17 @@ class StartupServiceImpl::Stream {
     if (view_.level < Level::kPages || !startup.timeline) return true;
     const Timeline& timeline = *startup.timeline;
     const size_t count = std::min<size_t>(timeline.entries.size(), view_.timeline_limit);
+    if (timeline_block_ == nullptr) timeline_block_ = std::make_unique<char[]>(kTimelineBlockBytes);
     for (size_t first = 0; first < count; first += kTimelineChunk) {
-      v1::WatchStartupsResponse response;
+      google::protobuf::Arena arena(timeline_block_.get(), kTimelineBlockBytes);
+      auto& response = *google::protobuf::Arena::CreateMessage<v1::WatchStartupsResponse>(&arena);
       v1::TimelineChunk* chunk = response.mutable_timeline_chunk();
       chunk->set_startup_id(startup.startup_id);
       chunk->set_first(first);
       ToProto(timeline, first, std::min<size_t>(kTimelineChunk, count - first),
               chunk->mutable_entries());
-      if (!Send(&response)) return false;
+      // The startup itself comes right after it.
+      if (!Send(&response, /*more=*/true)) return false;
     }
     return true;
   }
@@ -255,7 +262,8 @@ class StartupServiceImpl::Stream {
   const PeerIdentity caller_;
   StartupView view_;
   ProtoContext context_;
-  std::unique_ptr<v1::Startup> startup_;  // the one sent last
+  std::unique_ptr<v1::Startup> startup_;    // the one sent last
+  std::unique_ptr<char[]> timeline_block_;  // where a timeline's message is made
   uint64_t sequence_ = 0;
   uint64_t delivered_ = 0;
   uint64_t dropped_ = 0;
@@ -377,8 +385,8 @@ absl::Status StartupServiceImpl::Begin(Plan* plan) {
   }
   // Startups can only be seen once the rules are in place; a start between the two is not this
   // stream's, because `armed` has not been sent.
-  Subscription subscription = hub_->Subscribe(plan->watch.armed.mask, plan->filter,
-                                              plan->request.progress(), terms);
+  Subscription subscription =
+      hub_->Subscribe(plan->watch.armed.mask, plan->filter, plan->request.progress(), terms);
   plan->watch.subscriber = std::move(subscription.subscriber);
   plan->past = std::move(subscription.past);
   plan->first_serial = plan->watch.subscriber->position();
@@ -406,8 +414,8 @@ absl::Status StartupServiceImpl::Begin(Plan* plan) {
     tell(v1::RESUME_GAP_REASON_NOT_FOLLOWED, armed_ns);
   }
   if (same_daemon && plan->past.gone != 0) {
-    v1::ResumeGap* gap = tell(v1::RESUME_GAP_REASON_RING_OVERRAN,
-                              plan->past.oldest_end_boottime_ns);
+    v1::ResumeGap* gap =
+        tell(v1::RESUME_GAP_REASON_RING_OVERRAN, plan->past.oldest_end_boottime_ns);
     gap->set_count(plan->past.gone);
     if (plan->past.gone_matching) gap->set_matching(*plan->past.gone_matching);
   }
@@ -432,8 +440,9 @@ grpc::Status StartupServiceImpl::WatchStartups(
   spec->filters = filter->ForKernel(*cgroups_);
   if (request->descendants_of_caller()) spec->ancestor_pid = peer->pid;
 
-  if (peer->remote && (request->descendants_of_caller() || request->prepare_executables_size() != 0 ||
-                       request->prepare_libraries_size() != 0)) {
+  if (peer->remote &&
+      (request->descendants_of_caller() || request->prepare_executables_size() != 0 ||
+       request->prepare_libraries_size() != 0)) {
     return ToGrpc(absl::InvalidArgumentError(
         "descendants_of_caller, prepare_executables, prepare_libraries: not over TLS, where the "
         "caller is no process of this machine"));
@@ -494,8 +503,8 @@ grpc::Status StartupServiceImpl::ListStartups(grpc::ServerContext* context,
   if (request->page_size() < 0) {
     return {grpc::StatusCode::INVALID_ARGUMENT, "page_size: must not be negative"};
   }
-  const int size = request->page_size() == 0 ? kDefaultPage
-                                             : std::min<int>(request->page_size(), kMaxPage);
+  const int size =
+      request->page_size() == 0 ? kDefaultPage : std::min<int>(request->page_size(), kMaxPage);
   uint64_t next = 0;
   ProtoContext proto{RealtimeMinusBoottimeNs(), cgroups_};
   for (const auto& startup : hub_->List(*filter, static_cast<size_t>(size), before, &next)) {
@@ -527,7 +536,8 @@ grpc::Status StartupServiceImpl::EndWatch(grpc::ServerContext* context,
   const absl::StatusOr<PeerIdentity> peer = PeerOf(*context);
   if (!peer.ok()) return ToGrpc(peer.status());
   const std::optional<ResumeToken> token = ResumeToken::Parse(request->resume_token());
-  if (!token) return {grpc::StatusCode::INVALID_ARGUMENT, "resume_token: not one that a daemon gave"};
+  if (!token)
+    return {grpc::StatusCode::INVALID_ARGUMENT, "resume_token: not one that a daemon gave"};
   if (token->epoch == started_boottime_ns_) held_.End(token->watch, *peer);
   return grpc::Status::OK;
 }
@@ -543,8 +553,7 @@ absl::Status StartupServiceImpl::Calibrate(const PeerIdentity& peer,
   const absl::Time end = absl::Now();
   calibration_.Leave(end);
   took->set_seconds(absl::ToInt64Seconds(end - begin));
-  took->set_nanos(static_cast<int32_t>(
-      absl::ToInt64Nanoseconds((end - begin) % absl::Seconds(1))));
+  took->set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds((end - begin) % absl::Seconds(1))));
   return status;
 }
 
@@ -566,8 +575,7 @@ grpc::Status StartupServiceImpl::GetStatus(grpc::ServerContext* context,
   }
   ToProto(status, response);
   response->set_version(options_.version);
-  const int64_t started =
-      static_cast<int64_t>(started_boottime_ns_) + RealtimeMinusBoottimeNs();
+  const int64_t started = static_cast<int64_t>(started_boottime_ns_) + RealtimeMinusBoottimeNs();
   response->mutable_started()->set_seconds(started / 1'000'000'000);
   response->mutable_started()->set_nanos(static_cast<int32_t>(started % 1'000'000'000));
   response->set_subscribers(static_cast<uint32_t>(hub_->subscribers()));
