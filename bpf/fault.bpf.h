@@ -19,7 +19,7 @@
 /* The state under which a fault of `task` is recorded, or NULL. A further thread outlives its
  * process's following: it finds that out here and forgets itself. */
 static __always_inline struct ss_task_state *fault_state(struct task_struct *task) {
-  struct ss_task_state *state = bpf_task_storage_get(&tasks, task, 0, 0);
+  struct ss_task_state *state = state_of(task);
   if (!state) return 0;
   if (state->role == SS_ROLE_PROCESS) return state->generation == generation ? state : 0;
   if (!process_state(task)) {

@@ -156,6 +156,7 @@ struct task_struct {
   struct sched_info sched_info;
   struct task_io_accounting ioac;
   struct task_group *sched_task_group;
+  struct bpf_local_storage *bpf_storage;
   unsigned long nvcsw;
   unsigned int in_iowait : 1;
   unsigned int in_execve : 1;

@@ -120,7 +120,7 @@ SEC("tp_btf/mm_filemap_add_to_page_cache")
 int BPF_PROG(on_page_cached, struct folio *folio) {
   if (!tracked_processes && !rule_slots) return 0;
   struct task_struct *task = bpf_get_current_task_btf();
-  struct ss_task_state *state = bpf_task_storage_get(&tasks, task, 0, 0);
+  struct ss_task_state *state = state_of(task);
   if (!state) {
     if (BPF_CORE_READ_BITFIELD_PROBED(task, in_execve)) keep_early_read(task, folio);
     return 0;
@@ -149,7 +149,7 @@ SEC("tp_btf/mm_filemap_map_pages")
 int BPF_PROG(on_fault_around, struct address_space *mapping, unsigned long first,
              unsigned long last) {
   if (!tracked_processes) return 0;
-  struct ss_task_state *state = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
+  struct ss_task_state *state = state_of(bpf_get_current_task_btf());
   if (!state || !(state->details & SS_DETAIL_FAULT_AROUND) || last < first) return 0;
   state->around_first_page = first;
   state->around_pages = last - first + 1;

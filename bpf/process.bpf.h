@@ -446,7 +446,7 @@ int BPF_PROG(on_process_fork, struct task_struct *parent, struct task_struct *ch
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_process_exit, struct task_struct *task) {
   if (!tracked_processes) return 0;
-  struct ss_task_state *own = bpf_task_storage_get(&tasks, task, 0, 0);
+  struct ss_task_state *own = state_of(task);
   struct task_struct *leader = task->group_leader;
   struct ss_task_state *state = 0;
   struct task_struct *holder = task;

@@ -10,7 +10,7 @@
 #include "state.bpf.h"
 
 static __always_inline struct ss_task_state *waits_state(struct task_struct *task) {
-  struct ss_task_state *state = bpf_task_storage_get(&tasks, task, 0, 0);
+  struct ss_task_state *state = state_of(task);
   return state && (state->details & SS_DETAIL_WAITS) ? state : 0;
 }
 
@@ -58,7 +58,7 @@ SEC("perf_event")
 int on_sample(struct ss_perf_context *context) {
   if (!tracked_processes) return 0;
   struct task_struct *task = bpf_get_current_task_btf();
-  struct ss_task_state *state = bpf_task_storage_get(&tasks, task, 0, 0);
+  struct ss_task_state *state = state_of(task);
   if (!state || !(state->details & SS_DETAIL_SAMPLES)) return 0;
   struct ss_sample_event *event = reserve_event(SS_EVENT_SAMPLE, sizeof(*event), task);
   if (!event) return 0;

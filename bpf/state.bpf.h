@@ -86,6 +86,8 @@ volatile __u64 never_cgroup_ids[SS_NEVER_CGROUPS];
 volatile __u32 never_cgroup_levels[SS_NEVER_CGROUPS];
 /* Written by the programs: processes being followed. Read by the daemon to pace its polling. */
 volatile __s64 tracked_processes;
+/* Written by the daemon: what any watch asks for beside its level (SS_DETAIL_*). */
+volatile __u32 wanted_details;
 /* Written by the daemon whenever it has detached everything: states of an earlier generation are
  * left-overs that nobody follows. */
 volatile __u32 generation;
@@ -96,6 +98,13 @@ const volatile __u64 cgroup_startup_ns = 0;
 
 /* Written by the daemon at load: how much of each start's arguments is collected; 0: nothing. */
 const volatile __u32 argument_bytes = 0;
+
+/* The state of `task`, or NULL. Most tasks of the machine have no storage of any kind; for them the call
+ * is saved. */
+static __always_inline struct ss_task_state *state_of(struct task_struct *task) {
+  if (bpf_core_field_exists(task->bpf_storage) && !task->bpf_storage) return 0;
+  return bpf_task_storage_get(&tasks, task, 0, 0);
+}
 
 static __always_inline struct ss_stats *my_stats(void) {
   __u32 zero = 0;
@@ -208,7 +217,7 @@ static __always_inline void read_counters(struct task_struct *task, struct ss_co
 /* The state of the followed process that `task` belongs to, or NULL. */
 static __always_inline struct ss_task_state *process_state(struct task_struct *task) {
   struct task_struct *leader = task->group_leader;
-  struct ss_task_state *state = bpf_task_storage_get(&tasks, leader, 0, 0);
+  struct ss_task_state *state = state_of(leader);
   if (!state || state->role != SS_ROLE_PROCESS || state->generation != generation) return 0;
   return state;
 }

@@ -59,11 +59,16 @@ static __always_inline int path_argument(long number) {
   }
 }
 
+/* Of the calls that no watch asks for, nothing more than their number is looked at. */
+static __always_inline bool is_wanted_call(long number) {
+  return is_mapping_call(number) || (wanted_details & SS_DETAIL_SYSCALLS);
+}
+
 SEC("tp_btf/sys_enter")
 int BPF_PROG(on_syscall_entry, struct pt_regs *regs, long number) {
-  if (!tracked_processes) return 0;
+  if (!tracked_processes || !is_wanted_call(number)) return 0;
   struct task_struct *task = bpf_get_current_task_btf();
-  struct ss_task_state *state = bpf_task_storage_get(&tasks, task, 0, 0);
+  struct ss_task_state *state = state_of(task);
   if (!state) return 0;
   const bool all = state->details & SS_DETAIL_SYSCALLS;
   if (!all && !((state->details & SS_DETAIL_MAPPING_CALLS) && is_mapping_call(number))) return 0;
@@ -95,10 +100,11 @@ struct missing_file_record {
 SEC("tp_btf/sys_exit")
 int BPF_PROG(on_syscall_exit, struct pt_regs *regs, long result) {
   if (!tracked_processes) return 0;
-  struct task_struct *task = bpf_get_current_task_btf();
-  struct ss_task_state *state = bpf_task_storage_get(&tasks, task, 0, 0);
-  if (!state || !state->call_entry_ns) return 0;
   const long number = regs->orig_ax;
+  if (!is_wanted_call(number)) return 0;
+  struct task_struct *task = bpf_get_current_task_btf();
+  struct ss_task_state *state = state_of(task);
+  if (!state || !state->call_entry_ns) return 0;
   const int which = path_argument(number);
   if (which && (result == NO_SUCH_FILE || result == NOT_A_DIRECTORY)) {
     struct missing_file_record *record =

@@ -212,11 +212,14 @@ void BpfObject::ClearRule(uint32_t slot) {
 void BpfObject::PublishRules() {
   uint32_t slots = 0;
   uint32_t ancestors = 0;
+  uint32_t details = 0;
   for (uint32_t i = 0; i < SS_RULE_MAX; ++i) {
     if (!rules_[i].enabled) continue;
     slots = i + 1;
     ancestors |= (rules_[i].fields & SS_RULE_ANCESTOR) != 0;
+    details |= rules_[i].details;
   }
+  skeleton_->bss->wanted_details = details;
   skeleton_->bss->ancestor_rule_slots = ancestors;
   skeleton_->bss->rule_slots = slots;
 }
