@@ -519,7 +519,11 @@ void AddressMap::CountPages(uint64_t begin_boottime_ns) {
       continue;
     }
     ++listed;
-    PageHeat heat;
+    if (object.pages.empty()) {
+      const uint64_t faults = object.minor_faults + object.major_faults;
+      object.pages.reserve(std::min<uint64_t>(faults, pages_.size() - i));
+    }
+    PageHeat& heat = object.pages.emplace_back();
     heat.address = page.address;
     heat.file_offset = page.file_offset;
     heat.minor_faults = page.minor_faults;
@@ -529,7 +533,6 @@ void AddressMap::CountPages(uint64_t begin_boottime_ns) {
     heat.first_touch_offset_ns = touched.value_or(0);
     heat.touch_order = i + 1;
     if (page.fault_timed) heat.fault_ns = page.fault_ns;
-    object.pages.push_back(heat);
   }
 }
 

@@ -70,6 +70,7 @@ class Walk {
     if (result_.timeline) {
       AddList(Kind::kMark, evidence_.marks.size());
       AddList(Kind::kWait, evidence_.waits.size());
+      result_.timeline->entries.reserve(std::min<size_t>(options_.max_timeline, Records()));
     }
     while (List* first = First()) {
       if (first->boottime_ns > end_.boottime_ns) break;
@@ -93,6 +94,12 @@ class Walk {
     uint32_t size = 0;
     uint64_t boottime_ns = 0;  // of the next
   };
+
+  [[nodiscard]] size_t Records() const {
+    size_t records = 0;
+    for (const List& list : lists_) records += list.size;
+    return records;
+  }
 
   void AddList(Kind kind, size_t size) {
     if (size == 0) return;

@@ -9,6 +9,7 @@
 #include <variant>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 
 namespace startscope {
 namespace {
@@ -191,8 +192,15 @@ void StartupDelivery::Tell(const WaitingStartup& waiting) {
   listener_->OnFinished(finished.watches, waiting.startup);
 }
 
+void StartupDelivery::Advance(uint64_t now_ns) {
+  // The first one waits longest; beside time, only answers make one ready.
+  const bool late = (!startups_.empty() && startups_.front().deadline_ns <= now_ns) ||
+                    (!activities_.empty() && activities_.front().deadline_ns <= now_ns);
+  if (late) Proceed(now_ns, 0);
+}
+
 void StartupDelivery::Proceed(uint64_t now_ns, WatchMask of_watches) {
-  std::set<std::string> held;  // by startup
+  absl::flat_hash_set<std::string_view> held;  // by startup
   for (auto it = startups_.begin(); it != startups_.end();) {
     const bool late = it->deadline_ns <= now_ns;
     const bool at_once = late || (it->finished.watches & of_watches) != 0;
@@ -209,8 +217,9 @@ void StartupDelivery::Proceed(uint64_t now_ns, WatchMask of_watches) {
 }
 
 void StartupDelivery::ProceedActivities(uint64_t now_ns, WatchMask of_watches) {
+  if (activities_.empty()) return;
   // What happened in a process is told in order, the startup first.
-  std::set<std::string> held;
+  absl::flat_hash_set<std::string_view> held;
   for (const WaitingStartup& waiting : startups_) {
     if (!waiting.finished.reached) held.insert(waiting.finished.startup_id);
   }

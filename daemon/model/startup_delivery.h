@@ -62,8 +62,8 @@ class StartupDelivery {
   void OnSymbols(const SymbolsEvent& symbols, bool keep, uint64_t now_ns);
   // What the file held may have changed.
   void ForgetFunctions(const FileId& file) { names_.Forget(file); }
-  // Tells what is ready, and what has waited for long enough.
-  void Advance(uint64_t now_ns) { Proceed(now_ns, 0); }
+  // Tells what has waited for long enough.
+  void Advance(uint64_t now_ns);
   // Startups and activities that were told before all was learnt of their files, because the
   // patience was over or too many waited; and those told in all.
   [[nodiscard]] uint64_t hurried() const { return hurried_; }
