@@ -60,8 +60,17 @@ class WatchSession {
     return !options_.no_reconnect && !connection_->is_private();
   }
 
+  // A line for each startup has no room for its timeline: the daemon keeps it for `show`.
+  [[nodiscard]] bool ShowsTimelines() const {
+    return options_.common.format == Format::kJson || options_.verbose || options_.measure.timeline;
+  }
+
   [[nodiscard]] startscope::v1::WatchStartupsRequest Request() const {
     startscope::v1::WatchStartupsRequest request = WatchRequest(options_.measure);
+    if (!ShowsTimelines() && request.stream_timeline()) {
+      request.set_stream_timeline(false);
+      request.set_timeline_limit(1);  // none cannot be asked for
+    }
     if (!IsEmpty(options_.filter)) *request.add_allow() = options_.filter;
     request.set_descendants_of_caller(options_.descendants);
     if (Reconnects()) request.mutable_keep_armed()->set_seconds(kKeepArmedSeconds);
@@ -220,7 +229,7 @@ class WatchSession {
     if (options_.common.format == Format::kJson) {
       const absl::StatusOr<std::string> line = ToJsonLine(startup);
       CheckWritten(line.ok() ? out_.Write(*line) : line.status());
-    } else if (options_.verbose || options_.measure.timeline) {
+    } else if (ShowsTimelines()) {
       std::string text = RenderStartup(startup, out_style_, true);
       if (options_.measure.timeline) text += RenderTimeline(startup, out_style_);
       CheckWritten(out_.Write(text + "\n"));

@@ -211,7 +211,7 @@ def details(harness, daemon):
     others = ("--uid", "65534")
     return [Startscope(harness, daemon, *row) for row in (
         ("objects", "exact", "--waits"), ("objects", "exact", "--syscalls"),
-        ("phases", "exact", *others), ("objects", "unperturbed", *others), ("pages", "exact", *others))]
+        ("pages", "exact", "--timeline"), ("phases", "exact", *others), ("objects", "unperturbed", *others), ("pages", "exact", *others))]
 
 
 def peers():
