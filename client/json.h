@@ -11,8 +11,13 @@
 
 namespace startscope {
 
+// JSON of the same value with \uXXXX for every character that a terminal acts on or does not show:
+// such are in the names of files and processes.
+[[nodiscard]] std::string VisibleJson(const std::string& json);
+
 // `message` in one line of the proto3 JSON form with original field names, a newline at its end.
-// Fields without presence are printed even when 0; `optional` ones only when set.
+// Visible, as above. Fields without presence are printed even when 0; `optional` ones only when
+// set.
 [[nodiscard]] absl::StatusOr<std::string> ToJsonLine(const google::protobuf::Message& message);
 
 // {"KEY":…} around such a line: for what is not a startup among lines that are.

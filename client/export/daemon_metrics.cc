@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/export/enum_label.h"
+#include "client/export/text_label.h"
 
 namespace startscope {
 namespace {
@@ -31,7 +32,7 @@ prometheus::MetricFamily Family(const char* name, const char* help, prometheus::
 
 void AddValue(const prometheus::Labels& labels, double value, prometheus::MetricFamily& family) {
   prometheus::ClientMetric metric;
-  for (const auto& [name, text] : labels) metric.label.push_back({name, text});
+  for (const auto& [name, text] : labels) metric.label.push_back({name, TextLabel(text)});
   (family.type == prometheus::MetricType::Counter ? metric.counter.value : metric.gauge.value) =
       value;
   family.metric.push_back(std::move(metric));
@@ -108,7 +109,8 @@ std::vector<prometheus::MetricFamily> DaemonMetrics::Collect() const {
   for (const auto& counter : status_->losses()) {
     const std::string stage =
         EnumLabel(startscope::v1::LossStage_Name(counter.stage()), "LOSS_STAGE_");
-    if (++taken > kMaxLossCounters || !seen.try_emplace({stage, counter.name()}, true).second) {
+    if (++taken > kMaxLossCounters ||
+        !seen.try_emplace({stage, TextLabel(counter.name())}, true).second) {
       continue;
     }
     const prometheus::Labels labels = {{"stage", stage}, {"what", counter.name()}};

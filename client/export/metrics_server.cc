@@ -17,28 +17,23 @@
 namespace startscope {
 namespace {
 
-// Names and values in turns. Each connection is closed after its answer: a scrape is seconds away
-// from the next.
-constexpr const char* kLimits[] = {"num_threads",
-                                   "4",
-                                   "connection_queue",
-                                   "16",
-                                   "listen_backlog",
-                                   "16",
-                                   "max_request_size",
-                                   "4096",
-                                   "request_timeout_ms",
-                                   "2000",
-                                   "enable_keep_alive",
-                                   "no",
-                                   "enable_directory_listing",
-                                   "no",
-                                   nullptr};
+// Each connection is closed after its answer: a scrape is seconds away from the next. Browsers are
+// not told that any page may ask, as they are by default.
+constexpr const char* kOptions[][2] = {{"num_threads", "4"},
+                                       {"connection_queue", "16"},
+                                       {"listen_backlog", "16"},
+                                       {"max_request_size", "4096"},
+                                       {"request_timeout_ms", "2000"},
+                                       {"enable_keep_alive", "no"},
+                                       {"enable_directory_listing", "no"},
+                                       {"access_control_allow_origin", ""},
+                                       {"access_control_allow_methods", ""},
+                                       {"access_control_allow_headers", ""}};
 
 void Answer(mg_connection* connection, int status, const char* reason, const char* type,
             const std::string& body, bool may_pack) {
-  const char* accepted = mg_get_header(connection, "Accept-Encoding");
-  const bool pack = may_pack && accepted != nullptr && absl::StrContains(accepted, "gzip");
+  const char* accepted = may_pack ? mg_get_header(connection, "Accept-Encoding") : nullptr;
+  const bool pack = accepted != nullptr && absl::StrContains(accepted, "gzip");
   const std::string packed = pack ? Gzip(body) : "";
   const std::string& sent = packed.empty() ? body : packed;
   mg_printf(connection,
@@ -108,7 +103,8 @@ absl::StatusOr<std::unique_ptr<MetricsServer>> MetricsServer::Start(
   if (address.host == "localhost") server->address_.host = "127.0.0.1";
   const std::string listening = ToText(server->address_);
   std::vector<const char*> options = {"listening_ports", listening.c_str()};
-  options.insert(options.end(), std::begin(kLimits), std::end(kLimits));
+  for (const auto& option : kOptions) options.insert(options.end(), option, std::end(option));
+  options.push_back(nullptr);
   mg_callbacks callbacks{};
   // Its own words go to stderr otherwise.
   callbacks.log_message = [](const mg_connection* connection, const char* message) {
@@ -120,6 +116,12 @@ absl::StatusOr<std::unique_ptr<MetricsServer>> MetricsServer::Start(
       if (self->first_words_.empty()) self->first_words_ = message;
     }
     return 1;
+  };
+  // What is no request is answered like all else, not in the version of HTTP that it names.
+  callbacks.http_error = [](mg_connection* connection, int status, const char*) {
+    const char* reason = mg_get_response_code_text(connection, status);
+    Answer(connection, status, reason, kPlainText, absl::StrCat(reason, "\n"), false);
+    return 0;
   };
   server->context_ = mg_start(&callbacks, server.get(), options.data());
   if (server->context_ == nullptr) {

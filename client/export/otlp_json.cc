@@ -5,6 +5,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "client/json.h"
 #include "google/protobuf/util/json_util.h"
 
 namespace startscope {
@@ -36,7 +37,7 @@ absl::StatusOr<std::string> ToOtlpJson(otlp::Traces traces) {
   if (!status.ok()) {
     return absl::InternalError(absl::StrCat("cannot be written as JSON: ", status.ToString()));
   }
-  return json;
+  return VisibleJson(json);
 }
 
 }  // namespace startscope

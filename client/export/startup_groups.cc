@@ -7,9 +7,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "client/export/cut_text.h"
 #include "client/export/enum_label.h"
 #include "client/export/startup_metrics.h"
+#include "client/export/text_label.h"
 
 namespace startscope {
 namespace {
@@ -103,25 +103,31 @@ void StartupGroups::Observe(const Startup& startup, absl::Time now) {
 StartupGroups::Group& StartupGroups::GroupOf(const Startup& startup, absl::Time now) {
   std::string key;
   prometheus::Labels labels;
+  bool rest = true;
   for (const OpenLabel* label : labels_) {
-    std::string value = CutText(label->value(startup), kMaxValueBytes);
+    std::string value = TextLabel(label->value(startup));
     absl::StrAppend(&key, value, absl::string_view("\0", 1));
+    rest = rest && value == kOther;
     labels[std::string(label->name)] = std::move(value);
   }
-  if (const auto found = groups_.find(key); found != groups_.end()) {
-    found->second.last_use = now;
-    order_.splice(order_.end(), order_, found->second.place);
-    return found->second;
+  // The series of what is called "other" are those of the rest: as a group of its own it would take
+  // them along when it gives way.
+  if (!rest) {
+    if (const auto found = groups_.find(key); found != groups_.end()) {
+      found->second.last_use = now;
+      order_.splice(order_.end(), order_, found->second.place);
+      return found->second;
+    }
+    if (groups_.size() >= max_groups_ && now - groups_.at(order_.front()).last_use >= idle_) {
+      Remove(order_.front());
+      evicted_->Increment();
+    }
+    if (groups_.size() < max_groups_) return Add(key, labels, now);
+    overflowed_->Increment();
   }
-  if (groups_.size() >= max_groups_ && now - groups_.at(order_.front()).last_use >= idle_) {
-    Remove(order_.front());
-    evicted_->Increment();
-  }
-  if (groups_.size() < max_groups_) return Add(key, labels, now);
-  overflowed_->Increment();
-  if (!other_.has_value()) {
+  if (other_ == nullptr) {
     for (auto& [name, value] : labels) value = kOther;
-    other_.emplace();
+    other_ = std::make_unique<Group>();
     other_->labels = labels;
     other_->duration = &duration_->Add(labels, StartupBuckets());
   }

@@ -11,7 +11,7 @@
 
 #include <list>
 #include <map>
-#include <optional>
+#include <memory>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -33,13 +33,13 @@ struct OpenLabel {
 
 // Metrics by open labels, as many groups as fit in so many series: a machine that starts ever new
 // programs cannot make a scrape, or the Prometheus behind it, grow. What does not fit is in the
-// group whose labels are all "other"; a group that had nothing for long gives way to a new one.
-// Both are counted. One thread feeds it; others may collect the registry meanwhile.
+// group whose labels are all "other", with the startups that are called so themselves; a group that
+// had nothing for long gives way to a new one. Both are counted. One thread feeds it; others may
+// collect the registry meanwhile.
 class StartupGroups {
  public:
   // Series that one group has at most.
   static constexpr size_t kSeriesPerGroup = 7 /* outcomes */ + 23 /* histogram */ + 9 /* phases */;
-  static constexpr size_t kMaxValueBytes = 128;
 
   // Without labels there is nothing but "no group".
   StartupGroups(prometheus::Registry& registry, std::vector<const OpenLabel*> labels,
@@ -81,7 +81,7 @@ class StartupGroups {
   std::unordered_map<std::string, Group> groups_;
   // Keys, the least recently used first.
   std::list<std::string> order_;
-  std::optional<Group> other_;
+  std::unique_ptr<Group> other_;
 };
 
 }  // namespace startscope

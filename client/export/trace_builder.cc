@@ -4,6 +4,7 @@
 #include "client/export/trace_builder.h"
 
 #include <algorithm>
+#include <limits>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -21,6 +22,9 @@ using Attributes = google::protobuf::RepeatedPtrField<otlp::KeyValue>;
 // Trace flags: sampled, and the last 56 bits of the trace id are random.
 constexpr uint32_t kTraceFlags = 0x03;
 constexpr int kMaxArguments = 64;
+// There are eight phases, and each is there once: more is nonsense that is not multiplied here.
+constexpr int kMaxPhases = 64;
+constexpr uint64_t kNsPerSecond = 1'000'000'000;
 
 // Fowler, Noll and Vo's hash, whose weak low bits a round of multiplying and shifting (as in
 // splitmix64) makes as good as the others. Ids have to differ, not to be unguessable.
@@ -41,6 +45,18 @@ std::string BigEndian(uint64_t value) {
 // All zeros is no id.
 std::string SpanIdOf(absl::string_view trace_id, uint64_t number) {
   return BigEndian(std::max<uint64_t>(Hash(trace_id, number + 1), 1));
+}
+
+// No time is after the last one that can be told, whatever a startup says.
+uint64_t Later(uint64_t at_ns, uint64_t by_ns) {
+  return at_ns + std::min(by_ns, std::numeric_limits<uint64_t>::max() - at_ns);
+}
+
+uint64_t UnixNs(const google::protobuf::Timestamp& time) {
+  const auto seconds = static_cast<uint64_t>(std::max<int64_t>(time.seconds(), 0));
+  const auto nanos = static_cast<uint64_t>(std::max<int32_t>(time.nanos(), 0));
+  const uint64_t most = std::numeric_limits<uint64_t>::max() / kNsPerSecond;
+  return Later(std::min(seconds, most) * kNsPerSecond, nanos);
 }
 
 void AddIf(bool measured, absl::string_view key, uint64_t value, Attributes* attributes) {
@@ -109,10 +125,13 @@ void AddStartup(const SampledStartup& sampled, Attributes* attributes) {
   AddIf(faults.has_major(), "startscope.page_faults.major", faults.major(), attributes);
   AddIf(startup.storage().has_bytes(), "startscope.storage.read_bytes", startup.storage().bytes(),
         attributes);
+  // Each once, and so no more than there are kinds.
   std::vector<std::string> degradations;
   for (const Degradation& degradation : startup.degradations()) {
-    degradations.push_back(
-        EnumLabel(DegradationKind_Name(degradation.kind()), "DEGRADATION_KIND_"));
+    std::string kind = EnumLabel(DegradationKind_Name(degradation.kind()), "DEGRADATION_KIND_");
+    if (std::find(degradations.begin(), degradations.end(), kind) == degradations.end()) {
+      degradations.push_back(std::move(kind));
+    }
   }
   AddList("startscope.degradations", degradations, attributes);
   AddAttribute("startscope.sampling.reason", SampleReasonName(sampled.reason), attributes);
@@ -127,7 +146,7 @@ void AddObjects(const Startup& startup, uint64_t begin_ns, const TraceOptions& o
     const MappedObject& object = startup.objects(i);
     otlp::Event& event = *root->add_events();
     event.set_name("object");
-    event.set_time_unix_nano(begin_ns + object.map_offset_ns());
+    event.set_time_unix_nano(Later(begin_ns, object.map_offset_ns()));
     auto* attributes = event.mutable_attributes();
     AddIfSet("startscope.object.path", object.path(), attributes);
     AddIfSet("startscope.object.build_id", object.build_id(), attributes);
@@ -153,8 +172,8 @@ void SetStatus(const SampledStartup& sampled, otlp::Span* root) {
 
 void FillPhase(const PhaseSlice& slice, uint64_t begin_ns, otlp::Span* span) {
   span->set_name(EnumLabel(Phase_Name(slice.phase()), "PHASE_"));
-  span->set_start_time_unix_nano(begin_ns + slice.offset_ns());
-  span->set_end_time_unix_nano(begin_ns + slice.offset_ns() + slice.duration_ns());
+  span->set_start_time_unix_nano(Later(begin_ns, slice.offset_ns()));
+  span->set_end_time_unix_nano(Later(span->start_time_unix_nano(), slice.duration_ns()));
   auto* attributes = span->mutable_attributes();
   AddIf(slice.has_on_cpu_ns(), "startscope.on_cpu_ns", slice.on_cpu_ns(), attributes);
   AddIf(slice.has_runqueue_ns(), "startscope.run_queue_ns", slice.runqueue_ns(), attributes);
@@ -197,12 +216,12 @@ google::protobuf::RepeatedPtrField<otlp::Span> BuildTrace(const SampledStartup& 
                                                           absl::string_view trace_id,
                                                           const TraceOptions& options) {
   const Startup& startup = sampled.startup;
-  const uint64_t begin_ns = static_cast<uint64_t>(startup.exec_time().seconds()) * 1'000'000'000 +
-                            static_cast<uint64_t>(startup.exec_time().nanos());
+  const uint64_t begin_ns = UnixNs(startup.exec_time());
   const std::string root_id = SpanIdOf(trace_id, 0);
   const std::string state = SamplingTraceState(sampled.probability);
   google::protobuf::RepeatedPtrField<otlp::Span> spans;
-  spans.Reserve(startup.phases_size() + 1);
+  const int phases = std::min(startup.phases_size(), kMaxPhases);
+  spans.Reserve(phases + 1);
   const auto add = [&](uint64_t number) {
     otlp::Span* span = spans.Add();
     span->set_trace_id(std::string(trace_id));
@@ -216,7 +235,7 @@ google::protobuf::RepeatedPtrField<otlp::Span> BuildTrace(const SampledStartup& 
   otlp::Span* root = add(0);
   root->set_name("startup");
   root->set_start_time_unix_nano(begin_ns);
-  root->set_end_time_unix_nano(begin_ns + startup.total_ns());
+  root->set_end_time_unix_nano(Later(begin_ns, startup.total_ns()));
   AddProcess(startup.process(), options, root->mutable_attributes());
   for (const MappedObject& object : startup.objects()) {
     if (object.kind() != OBJECT_KIND_EXECUTABLE) continue;
@@ -226,7 +245,7 @@ google::protobuf::RepeatedPtrField<otlp::Span> BuildTrace(const SampledStartup& 
   AddStartup(sampled, root->mutable_attributes());
   AddObjects(startup, begin_ns, options, root);
   SetStatus(sampled, root);
-  for (int i = 0; i < startup.phases_size(); ++i) {
+  for (int i = 0; i < phases; ++i) {
     FillPhase(startup.phases(i), begin_ns, add(static_cast<uint64_t>(i) + 1));
   }
   return spans;

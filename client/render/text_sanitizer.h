@@ -18,6 +18,9 @@ struct DecodedCodePoint {
 // The code point that starts at `at`, which is inside `text`.
 [[nodiscard]] DecodedCodePoint DecodeUtf8(const std::string& text, size_t at);
 
+// Whether a terminal acts on this code point, or shows it as nothing at all.
+[[nodiscard]] bool IsUnsafe(uint32_t value);
+
 // `text` made safe for a terminal, without loss: control characters, ESC, bidirectional overrides
 // and other invisible characters appear as \xHH or \u{H…}, invalid UTF-8 as \xHH. Without `utf8`,
 // every character beyond ASCII is escaped too. The daemon's own \xHH escapes pass through as they

@@ -5,10 +5,10 @@
 #define STARTSCOPE_TESTS_FUZZ_CHECKED_PIPELINE_H_
 
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
 
 #include "daemon/pipeline.h"
+#include "tests/fuzz/require.h"
 
 namespace startscope {
 
@@ -33,10 +33,6 @@ class CheckingListener : public StartupListener, public ImageProber {
   [[nodiscard]] uint64_t started() const { return started_; }
 
  private:
-  static void Require(bool holds) {
-    if (!holds) std::abort();
-  }
-
   static void Check(const Startup& startup) {
     uint64_t end = 0;
     for (const PhaseSlice& slice : startup.phases) {

@@ -1,24 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The startscope authors
 
-// Filters of any text on startups of any text: a pattern of `*`, `?` and plain bytes matches what the
-// rules of those say, in bounded time; the kernel's rules let pass whatever the filter does; and
-// any path of a control group is taken. An input is a pattern and a path.
+// Filters of any text on startups of any text: a pattern of `*`, `?` and plain bytes matches what
+// the rules of those say, in bounded time; the kernel's rules let pass whatever the filter does;
+// and any path of a control group is taken. An input is a pattern and a path.
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 
 #include "daemon/base/text_escape.h"
 #include "daemon/serve/startup_filter.h"
+#include "tests/fuzz/require.h"
 #include "tests/fuzz/split_input.h"
 
 namespace {
 
-void Require(bool holds) {
-  if (!holds) std::abort();
-}
+using startscope::Require;
 
 // `*` any text, `?` any byte, all else itself.
 bool WildcardMatches(const std::string& pattern, const std::string& text) {

@@ -6,12 +6,14 @@
 
 ELF files: the samples and test programs of a build, whole where they are small, otherwise cut down to
 their first bytes with their section headers, names and symbols moved up; each also with header fields
-changed. Records: the recordings of tests/data. Requests and filters: as clients send them. The same
-build gives the same corpus."""
+changed. Records: the recordings of tests/data. Requests and filters: as clients send them. Startups,
+events and statuses: those that tests expect, as they are and with texts that are up to no good; requests to
+the metrics' server: as scrapers and others send them. The same build gives the same corpus."""
 
 import pathlib
 import random
 import struct
+import subprocess
 import sys
 
 KEEP = 24 << 10  # of a large file's begin
@@ -25,7 +27,32 @@ SAMPLES = [
 PROGRAMS = ["freestanding_c", "hello_glibc_dynamic", "hello_musl_static"]
 SYSTEM = ["/lib64/ld-linux-x86-64.so.2", "/lib/ld-musl-x86_64.so.1", "/lib/x86_64-linux-gnu/libc.so.6"]
 MUTANTS = 4
-DATA = pathlib.Path(__file__).resolve().parents[1] / "data"
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+DATA = ROOT / "tests/data"
+GOLDEN = ROOT / "tests/unit/client/golden"
+PROTOS = ("startscope/v1/startup.proto", "startscope/v1/startup_service.proto")
+HOSTILE = [b"\x1b[31mred\x1b]0;title\x07", b"a\nfake_metric 1\r", "a\u202eb\u2066c\u061c".encode(), b"other",
+           "\u9b2a\u3164\ufe0f\U000e0041\x85".encode(), b"\xff\xc0\x80\xed\xa0\x80\\", b'"} 1 # {"', b"a\0b", b"",
+           b"_ZN3foo3barIiEEvT_", b"/usr/lib/libc.so.6", b"x" * 255]
+STUCK = """startup_id: "1-2-3" process { pid: 12 comm: "nginx" executable: "/usr/sbin/nginx" }
+  elapsed_ns: 9400000000 phase: PHASE_CONSTRUCTORS phase_elapsed_ns: 9380000000 object: "/lib/libfoo.so"
+  function: "_ZN3foo4initEv" wait_channel: "futex_wait" system_call: "futex" file: "/etc/x" """
+HTTP = [b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1:9464\r\nAccept-Encoding: gzip\r\n\r\n", b"GET /healthz HTTP/1.0\r\n\r\n",
+        b"GET http://127.0.0.1/metrics HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\n\r\n",
+        b"POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        b"OPTIONS /metrics HTTP/1.1\r\nHost: a\r\nOrigin: http://b\r\nAccess-Control-Request-Method: GET\r\n"
+        b"Access-Control-Request-Headers: X-A\r\n\r\n",
+        b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", b"CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n",
+        b"GET /metrics HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: a, b\r\n\r\n",
+        b"GET /%2e%2e/..%2f/etc/passwd?a=%00&b=1 HTTP/1.1\r\nHost: a\r\nRange: bytes=0-1\r\n\r\n",
+        b"PUT /a HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nab",
+        b"PROPFIND / HTTP/1.1\r\nDepth: 1\r\n\r\n", b"DELETE /metrics HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\nGET /healthz HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /metrics HTTP/2.0\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00",
+        b"GET /metrics HTTP/1.1\r\nHost: a\r\nAuthorization: Digest username=\"a\", uri=\"/\"\r\nCookie: a=b\r\n"
+        b"If-Modified-Since: Thu, 26 Nov 2026 00:00:00 GMT\r\nX-Fold: a\r\n b\r\n\r\n"]
 RECORDING_HEADER_BYTES = 16
 SECTION = struct.Struct("<IIQQQQIIQQ")
 SHT_SYMTAB, SHT_STRTAB, SHT_NOBITS, SHT_DYNSYM = 2, 3, 8, 11
@@ -111,6 +138,58 @@ def write_filters(corpus):
         yield corpus / "filter_fuzz" / str(number), struct.pack("<I", len(pattern)) + pattern + path
 
 
+def encoded(message, text):
+    """A message in protobuf's text form, in bytes."""
+    return subprocess.run(["protoc", "-I", ROOT / "proto", f"--encode=startscope.v1.{message}", *PROTOS],
+                          input=text, stdout=subprocess.PIPE, check=True).stdout
+
+
+def with_length(content):
+    return struct.pack("<I", len(content)) + content
+
+
+def write_messages(corpus):
+    """What goes to clients, and beside each the texts to put into it."""
+    texts = b"".join(bytes([len(text)]) + text for text in HOSTILE * 3)
+    statuses = {name: encoded("GetStatusResponse", (GOLDEN / f"{name}.textproto").read_bytes())
+                for name in ("status", "doctor")}
+    events = {"late": field(6, encoded("LoaderEvent", (GOLDEN / "loader_event.textproto").read_bytes())),
+              "stuck": field(10, encoded("StartupStuck", STUCK.encode()))}
+    startups = {}
+    for path in (*sorted(DATA.glob("*.golden")), *sorted(GOLDEN.glob("*.textproto"))):
+        text = path.read_bytes()
+        # A recording may have several startups, and the clients' texts are not all of startups.
+        if text.count(b"\nstartup_id:") == 0 and b"startup_id:" in text and path.stem != "loader_event":
+            startups[path.stem] = encoded("Startup", text)
+    several = b"".join(field(1, startup) for startup in startups.values() if len(startup) < 2048)
+    lists = {"several": several, **{name: 3 * field(1, startup) for name, startup in startups.items()}}
+    for number, these in enumerate((b"", texts)):
+        for place, messages in enumerate((startups, events, lists, statuses)):
+            for name, message in messages.items():
+                hostile = with_length(message) + these
+                for flags in (0, 1, 2, 7):
+                    terminal = bytes([place << 3 | flags, 60])
+                    yield corpus / "render_fuzz" / f"{name}-{place}-{number}-{flags}", terminal + hostile
+                if place < 2:
+                    yield corpus / "json_fuzz" / f"{name}-{number}", bytes([place]) + hostile
+        for name, message in lists.items():
+            hostile = with_length(message) + these
+            for flags in (0, 1, 7, 15):
+                yield corpus / "otlp_fuzz" / f"{name}-{number}-{flags}", bytes([flags]) + hostile
+            status = with_length(with_length(statuses["status"]) + these)
+            for labels in (2, 63):
+                yield (corpus / "metrics_text_fuzz" / f"{name}-{number}-{labels}",
+                       bytes([labels]) + status + with_length(events["stuck"]) + hostile)
+    for number, line in enumerate((b'{"startup_id":"1"}\n{"resume_gap":{}}\n\n{"startup_id":', b'{"total_ns":"18446744073709551615"}')):
+        yield corpus / "json_fuzz" / f"line-{number}", b"\2" + line
+
+
+def write_scrapes(corpus):
+    for number, request in enumerate(HTTP):
+        for first in (0, 9, 255):
+            yield corpus / "metrics_server_fuzz" / f"{number}-{first}", bytes([first]) + request
+
+
 def main():
     if len(sys.argv) != 3:
         sys.exit(__doc__)
@@ -133,7 +212,8 @@ def main():
                                   ("symbolizer_fuzz", both)):
                 (folders[name] / f"{path.name}-{number}").write_bytes(content)
                 written += 1
-    for path, content in (*write_records(corpus), *write_requests(corpus), *write_filters(corpus)):
+    for path, content in (*write_records(corpus), *write_requests(corpus), *write_filters(corpus),
+                          *write_messages(corpus), *write_scrapes(corpus)):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
         written += 1

@@ -2,26 +2,23 @@
 // SPDX-FileCopyrightText: The startscope authors
 
 // Requests of any bytes: what is taken is within the documented bounds, a refusal says why, and a
-// filter lets nobody see what is another user's. The first byte chooses the request, the rest is the
-// message.
+// filter lets nobody see what is another user's. The first byte chooses the request, the rest is
+// the message.
 
 #include <google/protobuf/stubs/logging.h>
 
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 
 #include "daemon/serve/startup_filter.h"
 #include "daemon/serve/watch_request.h"
+#include "tests/fuzz/require.h"
 
 namespace {
 
+using startscope::Require;
 using startscope::v1::ListStartupsRequest;
 using startscope::v1::WatchStartupsRequest;
-
-void Require(bool holds) {
-  if (!holds) std::abort();
-}
 
 void CheckSpec(const WatchStartupsRequest& request) {
   const absl::StatusOr<startscope::WatchSpec> spec = startscope::ParseRequest(request);

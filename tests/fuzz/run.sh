@@ -18,8 +18,10 @@ build=${BUILD:-$root/build}
 fuzz_build=${FUZZ_BUILD:-$root/build-fuzz}
 
 mkdir -p "$fuzz_build"
+"$root/tests/fuzz/instrumented_civetweb.sh" "$fuzz_build/civetweb"
 cmake -S "$root" -B "$fuzz_build" -G Ninja -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ \
-  -DSTARTSCOPE_FUZZ=ON -DSTARTSCOPE_TESTS=ON >"$fuzz_build/configure.log" 2>&1 || {
+  -DSTARTSCOPE_FUZZ=ON -DSTARTSCOPE_TESTS=ON \
+  -DSTARTSCOPE_FUZZED_CIVETWEB="$fuzz_build/civetweb/lib/libcivetweb.a" >"$fuzz_build/configure.log" 2>&1 || {
   cat "$fuzz_build/configure.log" >&2
   exit 1
 }

@@ -11,6 +11,7 @@
 
 #include "client/json.h"
 #include "client/output_sink.h"
+#include "google/protobuf/util/json_util.h"
 #include "startscope/v1/startup.pb.h"
 
 namespace startscope {
@@ -52,6 +53,19 @@ TEST(Json, IsOneLineWithOriginalNames) {
   ASSERT_TRUE(line.ok());
   EXPECT_THAT(*line, HasSubstr("\"startup_id\":\"a\\nb\""));
   EXPECT_EQ(line->find('\n'), line->size() - 1);
+}
+
+TEST(Json, WhatATerminalActsOnIsEscapedAndNothingIsLost) {
+  startscope::v1::Startup startup;
+  startup.mutable_process()->set_comm(
+      "\x1b[1m\x7f\u009b\u2066\u061c\u3164\U000e0041 caf\u00e9\U0001f600");
+  const std::string line = *ToJsonLine(startup);
+  EXPECT_NE(line.find("\\u2066\\u061c\\u3164\\udb40\\udc41 caf\u00e9\U0001f600"), std::string::npos)
+      << line;
+  EXPECT_EQ(line.find_first_of("\x1b\x7f"), std::string::npos);
+  startscope::v1::Startup again;
+  ASSERT_TRUE(google::protobuf::util::JsonStringToMessage(line, &again).ok());
+  EXPECT_EQ(again.process().comm(), startup.process().comm());
 }
 
 TEST(Json, PrintsZeroButNotWhatWasNotMeasured) {

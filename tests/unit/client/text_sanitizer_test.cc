@@ -37,6 +37,11 @@ TEST(TextSanitizer, BidirectionalControlsAreEscaped) {
 
 TEST(TextSanitizer, InvisibleCharactersAreEscaped) {
   EXPECT_EQ(Safe("a\u200b\ufeff"), "a\\u{200b}\\u{feff}");
+  // Fillers, joiners, selectors of variants.
+  for (const char* text : {"\u034f", "\u115f", "\u17b4", "\u180b", "\u3164", "\ufe0f", "\uffa0",
+                           "\ufff0", "\U0001d173", "\U000e0041"}) {
+    EXPECT_EQ(Safe(text).substr(0, 3), "\\u{") << text;
+  }
 }
 
 TEST(TextSanitizer, InvalidUtf8IsEscapedByteByByte) {

@@ -73,5 +73,23 @@ TEST(DaemonMetricsTest, CountersOfOneNameAreOneSeriesAndTheirNumberIsBounded) {
   EXPECT_LE(lost, 64u);
 }
 
+TEST(DaemonMetricsTest, TextOfTheDaemonIsCutAndEscaped) {
+  auto status = Status();
+  status.set_version(std::string(100'000, 'v') + "\x1b");
+  status.mutable_kernel()->set_release("\x1b]0;title\x07\n");
+  // Alike once they are cut.
+  status.mutable_losses(0)->set_name(std::string(1000, 'n') + "1");
+  *status.add_losses() = status.losses(0);
+  status.mutable_losses(1)->set_name(std::string(1000, 'n') + "2");
+  DaemonMetrics metrics;
+  metrics.Update(status);
+  const std::string text = ScrapeText({&metrics});
+  EXPECT_THAT(text, HasSubstr("kernel=\"\\\\x1b]0;title\\\\x07\\\\x0a\""));
+  EXPECT_LT(text.size(), 10'000u);
+  const size_t first = text.find("startscope_daemon_lost_total{");
+  ASSERT_NE(first, std::string::npos);
+  EXPECT_EQ(text.find("startscope_daemon_lost_total{", first + 1), std::string::npos);
+}
+
 }  // namespace
 }  // namespace startscope

@@ -6,8 +6,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <httplib.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 #include "client/export/process_metrics.h"
+#include "daemon/base/unique_fd.h"
 
 namespace startscope {
 namespace {
@@ -23,6 +26,26 @@ class MetricsServerTest : public ::testing::Test {
   }
 
   httplib::Client Client() { return httplib::Client("127.0.0.1", server_->address().port); }
+
+  // All that is answered to these bytes.
+  std::string Ask(const std::string& request) {
+    const UniqueFd connection(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(server_->address().port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (connect(connection.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0) {
+      return "no connection";
+    }
+    if (send(connection.get(), request.data(), request.size(), MSG_NOSIGNAL) < 0) return "closed";
+    std::string answer;
+    char buffer[4096];
+    while (true) {
+      const ssize_t count = recv(connection.get(), buffer, sizeof(buffer), 0);
+      if (count <= 0) return answer;
+      answer.append(buffer, static_cast<size_t>(count));
+    }
+  }
 
   ProcessMetrics process_;
   std::unique_ptr<MetricsServer> server_;
@@ -66,6 +89,23 @@ TEST_F(MetricsServerTest, ARequestThatIsTooLongIsNotTakenIn) {
   const auto response = Client().Get("/metrics", headers);
   EXPECT_TRUE(!response || response->status >= 400);
   EXPECT_EQ(Client().Get("/metrics")->status, 200);
+}
+
+TEST_F(MetricsServerTest, NoPageOfAnotherSiteIsAllowedToAsk) {
+  const auto response = Client().Options("/metrics", {{"Origin", "http://elsewhere.example"},
+                                                      {"Access-Control-Request-Method", "GET"}});
+  ASSERT_TRUE(response);
+  EXPECT_EQ(response->status, 404);
+  EXPECT_FALSE(response->has_header("Access-Control-Allow-Origin"));
+  EXPECT_FALSE(response->has_header("Access-Control-Allow-Methods"));
+}
+
+TEST_F(MetricsServerTest, WhatIsNoRequestIsAnsweredLikeAllElse) {
+  for (const std::string request : {"PRI * HTTP/2.0\r\n\r\n", "no request\r\n\r\n"}) {
+    EXPECT_EQ(Ask(request),
+              "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n"
+              "Content-Length: 12\r\nConnection: close\r\n\r\nBad Request\n");
+  }
 }
 
 TEST_F(MetricsServerTest, AnAddressThatIsTakenIsAnError) {

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/export/metrics_server.h"
+#include "client/export/text_label.h"
 #include "tests/unit/export/test_startups.h"
 
 namespace startscope {
@@ -76,7 +77,7 @@ TEST_F(StartupGroupsTest, AnIdleGroupGivesWayAndItsSeriesGo) {
 
 TEST_F(StartupGroupsTest, ALongValueIsCutAtACharacter) {
   StartupGroups groups(registry_, {FindOpenLabel("executable")}, 1000, kIdle);
-  std::string path(StartupGroups::kMaxValueBytes - 1, 'x');
+  std::string path(kMaxLabelBytes - 1, 'x');
   groups.Observe(TestStartup(path + "\xC3\xA4" + "tail"), now_);
   EXPECT_THAT(Scrape(), HasSubstr("executable=\"" + path + "\""));
 }
@@ -85,6 +86,29 @@ TEST_F(StartupGroupsTest, HostileNamesAreEscaped) {
   StartupGroups groups(registry_, {FindOpenLabel("executable")}, 1000, kIdle);
   groups.Observe(TestStartup("/bin/a\"} 1\nfake_metric 2\\"), now_);
   EXPECT_THAT(Scrape(), Not(HasSubstr("\nfake_metric")));
+}
+
+TEST_F(StartupGroupsTest, NoControlCharacterIsInAScrape) {
+  StartupGroups groups(registry_, {FindOpenLabel("executable")}, 1000, kIdle);
+  groups.Observe(TestStartup("/bin/\x1b[31m\r\u202e"), now_);
+  EXPECT_THAT(Scrape(), HasSubstr("executable=\"/bin/\\\\x1b[31m\\\\x0d\\\\u{202e}\""));
+}
+
+TEST_F(StartupGroupsTest, WhatIsCalledOtherIsOfTheRestAndNeverGivesWay) {
+  StartupGroups groups(registry_, {FindOpenLabel("executable")}, 3 * StartupGroups::kSeriesPerGroup,
+                       kIdle);
+  groups.Observe(TestStartup("other"), now_);
+  for (const char* path : {"/bin/a", "/bin/b", "/bin/c"}) {
+    groups.Observe(TestStartup(path), now_);
+  }
+  now_ += kIdle;
+  for (const char* path : {"/bin/d", "/bin/e", "/bin/f"}) {
+    groups.Observe(TestStartup(path), now_);
+  }
+  const std::string text = Scrape();
+  EXPECT_THAT(text, HasSubstr("{executable=\"other\",outcome=\"reached\"} 3\n"));
+  EXPECT_THAT(text, HasSubstr("startscope_exporter_overflowed_startups_total 2\n"));
+  EXPECT_THAT(text, HasSubstr("startscope_exporter_evicted_groups_total 2\n"));
 }
 
 TEST(OpenLabelTest, ArgumentsAreNoLabel) {

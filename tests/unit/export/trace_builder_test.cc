@@ -115,6 +115,30 @@ TEST_F(TraceBuilderTest, LongTextIsCut) {
   EXPECT_LT(Build()[0].ByteSizeLong(), 8 * kMaxAttributeBytes);
 }
 
+TEST_F(TraceBuilderTest, NoSpanEndsBeforeItBegins) {
+  sampled_.startup.set_total_ns(UINT64_MAX);
+  sampled_.startup.mutable_phases(1)->set_offset_ns(UINT64_MAX - 5);
+  sampled_.startup.mutable_phases(1)->set_duration_ns(UINT64_MAX);
+  for (const int64_t seconds : {int64_t{0}, int64_t{1'700'000'000}, INT64_MAX, INT64_MIN}) {
+    sampled_.startup.mutable_exec_time()->set_seconds(seconds);
+    for (const otlp::Span& span : Build()) {
+      EXPECT_LE(span.start_time_unix_nano(), span.end_time_unix_nano()) << seconds;
+    }
+  }
+}
+
+TEST_F(TraceBuilderTest, NonsenseIsNotMultiplied) {
+  for (int i = 0; i < 10'000; ++i) {
+    sampled_.startup.add_phases()->set_duration_ns(1);
+    sampled_.startup.add_degradations()->set_kind(startscope::v1::DEGRADATION_KIND_RECORDS_LOST);
+  }
+  const auto spans = Build();
+  EXPECT_LE(spans.size(), 65);
+  const auto* kinds = Attribute(spans[0].attributes(), "startscope.degradations");
+  ASSERT_NE(kinds, nullptr);
+  EXPECT_EQ(kinds->array_value().values_size(), 1);
+}
+
 TEST(TraceIdTest, IsTheSameAgainAndAnotherOnAnotherMachine) {
   const Startup startup = TestStartup("/bin/a");
   EXPECT_EQ(TraceIdOf(startup, "one"), TraceIdOf(startup, "one"));
