@@ -13,28 +13,17 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "daemon/model/mark_names.h"
 #include "daemon/base/text_escape.h"
+#include "daemon/model/mark_names.h"
 
 namespace startscope {
 namespace {
-
-template <typename Wire, typename Own>
-Wire ToEnum(Own own) {
-  return static_cast<Wire>(static_cast<int>(own));
-}
 
 void SetTimestamp(uint64_t boottime_ns, const ProtoContext& context,
                   google::protobuf::Timestamp* to) {
   const int64_t ns = static_cast<int64_t>(boottime_ns) + context.realtime_minus_boottime_ns;
   to->set_seconds(ns / 1'000'000'000);
   to->set_nanos(static_cast<int32_t>(ns % 1'000'000'000));
-}
-
-const char* Permissions(uint32_t prot) {
-  static_assert(PROT_READ == 1 && PROT_WRITE == 2 && PROT_EXEC == 4);
-  constexpr const char* kTexts[] = {"---", "r--", "-w-", "rw-", "--x", "r-x", "-wx", "rwx"};
-  return kTexts[prot & (PROT_READ | PROT_WRITE | PROT_EXEC)];
 }
 
 void ToProto(const ProcessInfo& from, const ProtoContext& context, v1::Process* to) {
@@ -59,20 +48,6 @@ void ToProto(const ProcessInfo& from, const ProtoContext& context, v1::Process* 
   EscapeToUtf8(cgroup.path, to->mutable_cgroup_path());
   EscapeToUtf8(cgroup.container_id, to->mutable_container_id());
   if (!cgroup.pod_uid.empty()) EscapeToUtf8(cgroup.pod_uid, to->mutable_pod()->mutable_uid());
-}
-
-void ToProto(const RuntimeInfo& from, v1::Runtime* to) {
-  to->set_libc(ToEnum<v1::Libc>(from.libc));
-  to->set_linkage(ToEnum<v1::Linkage>(from.linkage));
-  to->set_language(ToEnum<v1::Language>(from.language));
-  EscapeToUtf8(from.evidence, to->mutable_evidence());
-  EscapeToUtf8(from.libc_version, to->mutable_libc_version());
-}
-
-void ToProto(const SubMark& from, v1::SubMark* to) {
-  EscapeToUtf8(from.name, to->mutable_name());
-  to->set_offset_ns(from.offset_ns);
-  to->set_source(ToEnum<v1::BoundarySource>(from.source));
 }
 
 void ToProto(const FaultTotals& from, v1::FaultTotals* to) {
@@ -158,66 +133,6 @@ void ToProto(const SyscallUse& from, v1::SyscallUse* to) {
   }
   to->set_calls_omitted(from.calls_omitted);
   to->set_searches_omitted(from.searches_omitted);
-}
-
-// Text of a timeline, escaped once instead of once an entry.
-struct TimelineTexts {
-  std::vector<std::string> objects;
-  std::vector<std::string> symbols;
-
-  explicit TimelineTexts(const Timeline& timeline) {
-    for (const Timeline::Object& one : timeline.objects) objects.push_back(EscapeToUtf8(one.path));
-    for (const std::string& name : timeline.symbols) symbols.push_back(EscapeToUtf8(name));
-  }
-  [[nodiscard]] std::string Object(uint32_t index) const {
-    return index < objects.size() ? objects[index] : std::string();
-  }
-};
-
-void ToProto(const FaultEntry& from, uint32_t tid, const TimelineTexts& texts,
-             v1::FaultEntry* to) {
-  to->set_address(from.address);
-  to->set_instruction_address(from.ip);
-  if (from.latency_ns) to->set_latency_ns(*from.latency_ns);
-  to->set_major(from.major);
-  to->set_kernel_mode(from.kernel_mode);
-  to->set_write(from.write);
-  to->set_instruction_fetch(from.instruction_fetch);
-  to->set_object(texts.Object(from.object));
-  to->set_file_offset(from.file_offset);
-  to->set_tid(tid);
-  if (from.symbol < texts.symbols.size()) to->set_symbol(texts.symbols[from.symbol]);
-  to->set_instruction_object(texts.Object(from.ip_object));
-  to->set_instruction_offset(from.ip_offset);
-  to->set_access_known(from.access_known);
-  if (from.runqueue_ns) to->set_runqueue_ns(*from.runqueue_ns);
-  if (from.blocked_ns) to->set_blocked_ns(*from.blocked_ns);
-  if (from.around_pages != 0) {
-    to->mutable_around()->set_file_offset(from.around_offset);
-    to->mutable_around()->set_pages(from.around_pages);
-  }
-}
-
-void ToProto(const MappingEntry& from, const TimelineTexts& texts, v1::MappingEntry* to) {
-  to->set_operation(ToEnum<v1::MappingOperation>(from.operation));
-  to->set_address(from.address);
-  to->set_size_bytes(from.size_bytes);
-  to->set_object(texts.Object(from.object));
-  to->set_file_offset(from.file_offset);
-  const bool has_permissions = from.operation == MappingOperation::kMmap ||
-                               from.operation == MappingOperation::kMprotect ||
-                               from.operation == MappingOperation::kExec;
-  if (has_permissions) to->set_permissions(Permissions(from.prot));
-  if (from.duration_ns) to->set_duration_ns(*from.duration_ns);
-  to->set_old_address(from.old_address);
-  to->set_error(from.error);
-}
-
-void ToProto(const WaitEntry& from, const TimelineTexts& texts, v1::WaitEntry* to) {
-  to->set_reason(ToEnum<v1::WaitReason>(from.reason));
-  to->set_duration_ns(from.duration_ns);
-  if (from.runqueue_ns) to->set_runqueue_ns(*from.runqueue_ns);
-  to->set_object(texts.Object(from.object));
 }
 
 void ToProto(const RelocationCounts& from, v1::RelocationCounts* to) {
@@ -343,16 +258,13 @@ void ToProto(const MappedObject& from, Level level, v1::MappedObject* to) {
   to->set_pages_omitted(from.pages_omitted);
 }
 
-void ToProto(const InspectorState& from, v1::InspectorStatus* to) {
-  to->set_running(from.running);
-  to->set_requests(from.requests);
-  to->set_restarts(from.restarts);
-  to->set_timeouts(from.timeouts);
-  for (const std::string& refused : from.refused) EscapeToUtf8(refused, to->add_refused());
-  to->set_sandbox(from.sandbox);
-}
-
 }  // namespace
+
+const char* Permissions(uint32_t prot) {
+  static_assert(PROT_READ == 1 && PROT_WRITE == 2 && PROT_EXEC == 4);
+  constexpr const char* kTexts[] = {"---", "r--", "-w-", "rw-", "--x", "r-x", "-wx", "rwx"};
+  return kTexts[prot & (PROT_READ | PROT_WRITE | PROT_EXEC)];
+}
 
 std::string SyscallName(uint32_t number) {
   char* name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_X86_64, static_cast<int>(number));
@@ -360,6 +272,20 @@ std::string SyscallName(uint32_t number) {
   std::string text = name;
   std::free(name);
   return text;
+}
+
+void ToProto(const RuntimeInfo& from, v1::Runtime* to) {
+  to->set_libc(ToEnum<v1::Libc>(from.libc));
+  to->set_linkage(ToEnum<v1::Linkage>(from.linkage));
+  to->set_language(ToEnum<v1::Language>(from.language));
+  EscapeToUtf8(from.evidence, to->mutable_evidence());
+  EscapeToUtf8(from.libc_version, to->mutable_libc_version());
+}
+
+void ToProto(const SubMark& from, v1::SubMark* to) {
+  EscapeToUtf8(from.name, to->mutable_name());
+  to->set_offset_ns(from.offset_ns);
+  to->set_source(ToEnum<v1::BoundarySource>(from.source));
 }
 
 void ToProto(const PhaseSlice& from, v1::PhaseSlice* to) {
@@ -386,28 +312,6 @@ void ToProto(const Degradation& from, v1::Degradation* to) {
   to->set_kind(ToEnum<v1::DegradationKind>(from.kind));
   EscapeToUtf8(from.detail, to->mutable_detail());
   to->set_count(from.count);
-}
-
-void ToProto(const Timeline& from, size_t first, size_t count,
-             google::protobuf::RepeatedPtrField<v1::TimelineEntry>* to) {
-  const TimelineTexts texts(from);
-  const size_t end = std::min(from.entries.size(), first + count);
-  for (size_t i = first; i < end; ++i) {
-    const TimelineEntry& entry = from.entries[i];
-    v1::TimelineEntry* added = to->Add();
-    added->set_offset_ns(entry.offset_ns);
-    added->set_phase(ToEnum<v1::Phase>(entry.phase));
-    added->set_tid(entry.tid);
-    if (const auto* fault = std::get_if<FaultEntry>(&entry.entry)) {
-      ToProto(*fault, entry.tid, texts, added->mutable_fault());
-    } else if (const auto* mapping = std::get_if<MappingEntry>(&entry.entry)) {
-      ToProto(*mapping, texts, added->mutable_mapping());
-    } else if (const auto* mark = std::get_if<SubMark>(&entry.entry)) {
-      ToProto(*mark, added->mutable_mark());
-    } else if (const auto* wait = std::get_if<WaitEntry>(&entry.entry)) {
-      ToProto(*wait, texts, added->mutable_wait());
-    }
-  }
 }
 
 void ToProto(const LoaderActivity& from, const ProtoContext& context, v1::LoaderEvent* to) {
@@ -533,78 +437,6 @@ void ToProto(const ThrottledGroup& from, const ProtoContext& context, v1::Thrott
   to->set_count(from.count);
   to->set_total(from.total);
   SetTimestamp(from.since_boottime_ns, context, to->mutable_since());
-}
-
-void ToProto(const ProbeCosts& from, v1::Calibration* to) {
-  to->set_uprobe_hit_ns(from.uprobe_hit_ns);
-  to->set_record_ns(from.record_ns);
-  if (from.completed_fault_ns != 0) to->set_completed_fault_ns(from.completed_fault_ns);
-  if (from.mapping_ns != 0) to->set_mapping_ns(from.mapping_ns);
-  if (from.breakpoint_page_ns != 0) to->set_breakpoint_page_ns(from.breakpoint_page_ns);
-}
-
-void ToProto(const DaemonStatus& from, v1::GetStatusResponse* to) {
-  if (from.costs) ToProto(*from.costs, to->mutable_calibration());
-  to->set_abi_version(from.abi_version);
-  EscapeToUtf8(from.kernel_release, to->mutable_kernel()->mutable_release());
-  EscapeToUtf8(from.machine, to->mutable_kernel()->mutable_machine());
-  for (const DaemonStatus::Feature& feature : from.features) {
-    v1::KernelFeature* added = to->mutable_kernel()->add_features();
-    added->set_name(feature.name);
-    added->set_available(feature.available);
-    EscapeToUtf8(feature.detail, added->mutable_detail());
-  }
-  for (const DaemonStatus::Probe& probe : from.probes) {
-    v1::ProbeStatus* added = to->add_probes();
-    added->set_name(probe.name);
-    added->set_state(ToEnum<v1::ProbeState>(probe.state));
-    added->set_attachments(probe.attachments);
-    EscapeToUtf8(probe.detail, added->mutable_detail());
-  }
-  for (const DaemonStatus::Loss& loss : from.losses) {
-    v1::LossCounter* added = to->add_losses();
-    added->set_stage(ToEnum<v1::LossStage>(loss.stage));
-    added->set_produced(loss.produced);
-    added->set_lost(loss.lost);
-    added->set_knob(loss.knob);
-    added->set_name(loss.name);
-    added->set_eviction(loss.eviction);
-    added->set_consequence(loss.consequence);
-  }
-  for (const DaemonStatus::Image& image : from.images) {
-    v1::ImageStatus* added = to->add_images();
-    const ImageFacts& facts = *image.facts;
-    EscapeToUtf8(facts.path, added->mutable_path());
-    added->set_device(absl::StrCat(facts.file.device_major, ":", facts.file.device_minor));
-    added->set_inode(facts.file.inode);
-    RuntimeInfo runtime;
-    runtime.libc = facts.libc;
-    runtime.linkage = facts.linkage;
-    runtime.language = facts.language;
-    runtime.evidence = facts.evidence;
-    runtime.libc_version = facts.libc_version;
-    ToProto(runtime, added->mutable_runtime());
-    for (const MarkSite& site : facts.sites) {
-      if ((image.attached_marks & (1u << static_cast<unsigned>(site.kind))) == 0) continue;
-      added->add_marks(absl::StrCat(MarkName(site.kind), " at file offset ", site.file_offset));
-    }
-    EscapeToUtf8(image.error, added->mutable_error());
-    added->set_build_id(facts.build_id);
-    added->set_init_functions(facts.init_functions.size() + facts.init_functions_omitted);
-    for (const MarkSite& site : facts.sites) {
-      v1::MarkSite* place = added->add_sites();
-      place->set_mark(MarkName(site.kind));
-      place->set_rung(ToEnum<v1::BoundarySource>(SourceOfRung(site.rung)));
-      EscapeToUtf8(site.symbol, place->mutable_symbol());
-      place->set_file_offset(site.file_offset);
-      place->set_attached((image.attached_marks & (1u << static_cast<unsigned>(site.kind))) != 0);
-      place->set_single_stepped(site.cost == StepCost::kSingleStepped);
-    }
-  }
-  to->set_startups_seen(from.startups_seen);
-  to->set_startups_open(from.startups_open);
-  to->set_records_received(from.records_received);
-  ToProto(from.inspector, to->mutable_inspector());
 }
 
 }  // namespace startscope

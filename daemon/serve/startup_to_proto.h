@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The startscope authors
 
-// The only place where model structs become wire messages.
+// The only place where model structs become wire messages: startups here, their timelines in
+// timeline_to_proto.cc, the daemon's status in status_to_proto.cc.
 
 #ifndef STARTSCOPE_DAEMON_SERVE_STARTUP_TO_PROTO_H_
 #define STARTSCOPE_DAEMON_SERVE_STARTUP_TO_PROTO_H_
@@ -17,6 +18,12 @@
 #include "startscope/v1/startup_service.pb.h"
 
 namespace startscope {
+
+// Enumerations of model and wire have the same values.
+template <typename Wire, typename Own>
+Wire ToEnum(Own own) {
+  return static_cast<Wire>(static_cast<int>(own));
+}
 
 struct ProtoContext {
   // What to add to boot time for wall-clock time.
@@ -46,8 +53,12 @@ void ToProto(const LoaderActivity& from, const ProtoContext& context, v1::Loader
 // Entries [first, first + count) of a timeline, as far as there are.
 void ToProto(const Timeline& from, size_t first, size_t count,
              google::protobuf::RepeatedPtrField<v1::TimelineEntry>* to);
+// As in /proc/PID/maps: `r-x`.
+const char* Permissions(uint32_t prot);
 // Of x86-64; `syscall_N` for one that is not known.
 std::string SyscallName(uint32_t number);
+void ToProto(const RuntimeInfo& from, v1::Runtime* to);
+void ToProto(const SubMark& from, v1::SubMark* to);
 void ToProto(const PhaseSlice& from, v1::PhaseSlice* to);
 void ToProto(const Degradation& from, v1::Degradation* to);
 void ToProto(const DaemonStatus& from, v1::GetStatusResponse* to);
