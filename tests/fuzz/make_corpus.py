@@ -10,6 +10,7 @@ changed. Records: the recordings of tests/data. Requests and filters: as clients
 events and statuses: those that tests expect, as they are and with texts that are up to no good; requests to
 the metrics' server: as scrapers and others send them. The same build gives the same corpus."""
 
+import gzip
 import pathlib
 import random
 import struct
@@ -19,6 +20,7 @@ import sys
 KEEP = 24 << 10  # of a large file's begin
 KEEP_TABLE = 6 << 10  # of each table that is moved up
 WHOLE = 40 << 10
+SMALL_MESSAGE = 9 << 10  # what is written and read again takes its time
 SAMPLES = [
     "linked_relr_stripped", "linked_copy_stripped", "linked_library.so", "linked_textrel.so_stripped",
     "linked_pie_mini", "linked_gold", "linked_one_segment", "ld-state-setter.so", "ld-sdt.so",
@@ -138,6 +140,21 @@ def write_filters(corpus):
         yield corpus / "filter_fuzz" / str(number), struct.pack("<I", len(pattern)) + pattern + path
 
 
+def write_answers(corpus):
+    partial = field(1, field(1, 3) + field(2, b"\x1b[31mfull"))
+    answers = [b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(partial) + partial,
+               b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{"partialSuccess":{"rejectedSpans":"3"}}',
+               b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n",
+               b"HTTP/1.1 503 Busy\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX: y\r\n\r\n",
+               b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 301 Moved\r\nLocation: http://127.0.0.1:1/\r\n\r\n",
+               b"HTTP/1.1 401 No\r\nWWW-Authenticate: Digest realm=\"a\", nonce=\"b\"\r\nConnection: close\r\n\r\nno",
+               b"HTTP/1.1 400 Bad\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(b"x" * 70000, mtime=0),
+               b"HTTP/1.0 204 \r\nSet-Cookie: a=b\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n"]
+    for number, answer in enumerate(answers):
+        for flags in range(4):
+            yield corpus / "collector_fuzz" / f"{number}-{flags}", bytes([flags]) + answer
+
+
 def encoded(message, text):
     """A message in protobuf's text form, in bytes."""
     return subprocess.run(["protoc", "-I", ROOT / "proto", f"--encode=startscope.v1.{message}", *PROTOS],
@@ -161,8 +178,9 @@ def write_messages(corpus):
         # A recording may have several startups, and the clients' texts are not all of startups.
         if text.count(b"\nstartup_id:") == 0 and b"startup_id:" in text and path.stem != "loader_event":
             startups[path.stem] = encoded("Startup", text)
-    several = b"".join(field(1, startup) for startup in startups.values() if len(startup) < 2048)
-    lists = {"several": several, **{name: 3 * field(1, startup) for name, startup in startups.items()}}
+    small = {name: startup for name, startup in startups.items() if len(startup) <= SMALL_MESSAGE}
+    several = b"".join(field(1, startup) for startup in small.values() if len(startup) < 2048)
+    lists = {"several": several, **{name: 3 * field(1, startup) for name, startup in small.items()}}
     for number, these in enumerate((b"", texts)):
         for place, messages in enumerate((startups, events, lists, statuses)):
             for name, message in messages.items():
@@ -170,7 +188,7 @@ def write_messages(corpus):
                 for flags in (0, 1, 2, 7):
                     terminal = bytes([place << 3 | flags, 60])
                     yield corpus / "render_fuzz" / f"{name}-{place}-{number}-{flags}", terminal + hostile
-                if place < 2:
+                if place < 2 and len(message) <= SMALL_MESSAGE:
                     yield corpus / "json_fuzz" / f"{name}-{number}", bytes([place]) + hostile
         for name, message in lists.items():
             hostile = with_length(message) + these
@@ -213,7 +231,7 @@ def main():
                 (folders[name] / f"{path.name}-{number}").write_bytes(content)
                 written += 1
     for path, content in (*write_records(corpus), *write_requests(corpus), *write_filters(corpus),
-                          *write_messages(corpus), *write_scrapes(corpus)):
+                          *write_messages(corpus), *write_scrapes(corpus), *write_answers(corpus)):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
         written += 1

@@ -10,8 +10,6 @@
 #include <netinet/in.h>
 #include <prometheus/gauge.h>
 #include <prometheus/registry.h>
-#include <pthread.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -28,6 +26,7 @@
 #include "client/export/metrics_server.h"
 #include "daemon/base/unique_fd.h"
 #include "tests/fuzz/require.h"
+#include "tests/fuzz/without_alarm.h"
 
 namespace {
 
@@ -35,21 +34,6 @@ using namespace startscope;  // NOLINT: the server
 
 constexpr size_t kMaxAnswerBytes = 4096;
 constexpr uint64_t kCheckEvery = 64;
-
-// libFuzzer's timer interrupts system calls, in any thread that lets it.
-class WithoutAlarm {
- public:
-  WithoutAlarm() {
-    sigset_t alarm;
-    sigemptyset(&alarm);
-    sigaddset(&alarm, SIGALRM);
-    pthread_sigmask(SIG_BLOCK, &alarm, &before_);
-  }
-  ~WithoutAlarm() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-
- private:
-  sigset_t before_{};
-};
 
 class Served {
  public:
