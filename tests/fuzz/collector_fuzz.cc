@@ -6,7 +6,6 @@
 // allowed. The first byte chooses the encoding, the rest is what is answered before the connection
 // ends.
 
-#include <google/protobuf/stubs/logging.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -20,6 +19,7 @@
 #include "client/export/otlp_transport.h"
 #include "client/export/trace_sink.h"
 #include "daemon/base/unique_fd.h"
+#include "tests/fuzz/quiet_protobuf.h"
 #include "tests/fuzz/text_rules.h"
 #include "tests/fuzz/without_alarm.h"
 
@@ -101,11 +101,6 @@ class Collector {
 };
 
 }  // namespace
-
-extern "C" int LLVMFuzzerInitialize(int*, char***) {
-  google::protobuf::SetLogHandler(nullptr);
-  return 0;
-}
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static Collector& collector = *new Collector;

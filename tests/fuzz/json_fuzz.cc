@@ -5,7 +5,6 @@
 // the client writes is one line that shows all its characters, and is read again as the very same
 // message; what cannot be written, a time outside of JSON's years, is an error that says so.
 
-#include <google/protobuf/stubs/logging.h>
 #include <google/protobuf/util/json_util.h>
 #include <google/protobuf/util/message_differencer.h>
 
@@ -18,6 +17,7 @@
 #include "client/json.h"
 #include "startscope/v1/startup_service.pb.h"
 #include "tests/fuzz/hostile_texts.h"
+#include "tests/fuzz/quiet_protobuf.h"
 #include "tests/fuzz/text_rules.h"
 
 namespace {
@@ -82,11 +82,6 @@ void CheckReader(std::span<const uint8_t> bytes) {
 }
 
 }  // namespace
-
-extern "C" int LLVMFuzzerInitialize(int*, char***) {
-  google::protobuf::SetLogHandler(nullptr);
-  return 0;
-}
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;

@@ -6,8 +6,6 @@
 // than is promised. An input is a status with texts for it, one message of a watch, and startups
 // with texts; its first byte chooses the labels.
 
-#include <google/protobuf/stubs/logging.h>
-
 #include <cctype>
 #include <cmath>
 #include <cstdint>
@@ -21,6 +19,7 @@
 #include "client/export/startup_groups.h"
 #include "client/export/startup_metrics.h"
 #include "tests/fuzz/hostile_texts.h"
+#include "tests/fuzz/quiet_protobuf.h"
 #include "tests/fuzz/text_rules.h"
 
 namespace {
@@ -121,11 +120,6 @@ std::vector<const OpenLabel*> ChosenLabels(uint8_t bits) {
 }
 
 }  // namespace
-
-extern "C" int LLVMFuzzerInitialize(int*, char***) {
-  google::protobuf::SetLogHandler(nullptr);
-  return 0;
-}
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;

@@ -7,7 +7,6 @@
 // options, the rest startups with texts for them.
 
 #include <google/protobuf/struct.pb.h>
-#include <google/protobuf/stubs/logging.h>
 #include <google/protobuf/util/json_util.h>
 
 #include <algorithm>
@@ -21,6 +20,7 @@
 #include "client/export/trace_exporter.h"
 #include "startscope/v1/startup_service.pb.h"
 #include "tests/fuzz/hostile_texts.h"
+#include "tests/fuzz/quiet_protobuf.h"
 #include "tests/fuzz/text_rules.h"
 
 namespace {
@@ -121,11 +121,6 @@ class CheckingSink : public TraceSink {
 };
 
 }  // namespace
-
-extern "C" int LLVMFuzzerInitialize(int*, char***) {
-  google::protobuf::SetLogHandler(nullptr);
-  return 0;
-}
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;

@@ -6,8 +6,6 @@
 // terminal has no more, and no more of it than the message calls for. The first bytes are the
 // terminal and the view, the rest is the message with texts for it.
 
-#include <google/protobuf/stubs/logging.h>
-
 #include <algorithm>
 #include <cstdint>
 #include <string>
@@ -24,6 +22,7 @@
 #include "client/render/text_timeline.h"
 #include "client/render/watch_line.h"
 #include "tests/fuzz/hostile_texts.h"
+#include "tests/fuzz/quiet_protobuf.h"
 #include "tests/fuzz/text_rules.h"
 
 namespace {
@@ -150,11 +149,6 @@ void CheckStatus(const GetStatusResponse& status, const TerminalStyle& terminal)
 }
 
 }  // namespace
-
-extern "C" int LLVMFuzzerInitialize(int*, char***) {
-  google::protobuf::SetLogHandler(nullptr);
-  return 0;
-}
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < 2) return 0;

@@ -5,13 +5,12 @@
 // filter lets nobody see what is another user's. The first byte chooses the request, the rest is
 // the message.
 
-#include <google/protobuf/stubs/logging.h>
-
 #include <cstdint>
 #include <string>
 
 #include "daemon/serve/startup_filter.h"
 #include "daemon/serve/watch_request.h"
+#include "tests/fuzz/quiet_protobuf.h"
 #include "tests/fuzz/require.h"
 
 namespace {
@@ -59,11 +58,6 @@ void CheckFilter(const Request& request, const startscope::CgroupResolver& cgrou
 }
 
 }  // namespace
-
-extern "C" int LLVMFuzzerInitialize(int*, char***) {
-  google::protobuf::SetLogHandler(nullptr);
-  return 0;
-}
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const startscope::CgroupResolver cgroups;
