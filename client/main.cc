@@ -20,6 +20,7 @@
 #include "client/commands/show_command.h"
 #include "client/commands/status_command.h"
 #include "client/commands/watch_command.h"
+#include "client/render/text_sanitizer.h"
 
 namespace startscope {
 namespace {
@@ -47,7 +48,8 @@ int Main(int argc, char** argv) {
   gpr_set_log_function([](gpr_log_func_args*) {});
   const auto parsed = ParseArguments(std::vector<std::string>(argv + (argc > 0), argv + argc));
   if (const auto* stop = std::get_if<ParseStop>(&parsed)) {
-    fputs(stop->text.c_str(), stop->exit_code == kExitOk ? stdout : stderr);
+    // It may quote what was asked for.
+    fputs(SanitizeLines(stop->text, true).c_str(), stop->exit_code == kExitOk ? stdout : stderr);
     return stop->exit_code;
   }
   return std::visit([](const auto& options) { return Execute(options); },

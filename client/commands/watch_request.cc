@@ -88,7 +88,7 @@ std::string DescribeThrottled(const startscope::v1::Throttled& throttled) {
 
 void PrintError(const std::string& message) {
   // One write: other processes share this stderr.
-  const std::string line = absl::StrCat("startscope: ", message, "\n");
+  const std::string line = absl::StrCat("startscope: ", SanitizeLines(message, true), "\n");
   fputs(line.c_str(), stderr);
   fflush(stderr);
 }

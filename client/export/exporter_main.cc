@@ -14,6 +14,7 @@
 #include "client/export/export_command.h"
 #include "client/export/exporter_arguments.h"
 #include "client/export/metrics_command.h"
+#include "client/render/text_sanitizer.h"
 
 namespace startscope {
 namespace {
@@ -28,7 +29,8 @@ int Main(int argc, char** argv) {
   const auto parsed =
       ParseExporterArguments(std::vector<std::string>(argv + (argc > 0), argv + argc));
   if (const auto* stop = std::get_if<ParseStop>(&parsed)) {
-    fputs(stop->text.c_str(), stop->exit_code == kExitOk ? stdout : stderr);
+    // It may quote what was asked for.
+    fputs(SanitizeLines(stop->text, true).c_str(), stop->exit_code == kExitOk ? stdout : stderr);
     return stop->exit_code;
   }
   return std::visit([](const auto& options) { return Execute(options); },

@@ -83,4 +83,16 @@ std::string SanitizeText(const std::string& text, bool utf8) {
   return safe;
 }
 
+std::string SanitizeLines(const std::string& text, bool utf8) {
+  std::string safe;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = text.find('\n', at);
+    safe += SanitizeText(text.substr(at, end - at), utf8);
+    if (end == std::string::npos) break;
+    safe += '\n';
+    at = end + 1;
+  }
+  return safe;
+}
+
 }  // namespace startscope

@@ -27,6 +27,10 @@ struct DecodedCodePoint {
 // are.
 [[nodiscard]] std::string SanitizeText(const std::string& text, bool utf8);
 
+// The same of a message of several lines, which keep their breaks. What is safe stays as it is, so
+// that a message whose parts were made safe may pass too.
+[[nodiscard]] std::string SanitizeLines(const std::string& text, bool utf8);
+
 }  // namespace startscope
 
 #endif  // STARTSCOPE_CLIENT_RENDER_TEXT_SANITIZER_H_

@@ -50,6 +50,11 @@ TEST(TextSanitizer, InvalidUtf8IsEscapedByteByByte) {
   EXPECT_EQ(Safe("\xed\xa0\x80"), "\\xed\\xa0\\x80") << "surrogate";
 }
 
+TEST(TextSanitizer, AMessageKeepsItsLinesAndWhatIsSafeAlready) {
+  EXPECT_EQ(SanitizeLines("a\x1b\n\n  b\\x1b\r\n", true), "a\\x1b\n\n  b\\x1b\\x0d\n");
+  EXPECT_EQ(SanitizeLines("", true), "");
+}
+
 TEST(TextSanitizer, EscapesOfTheDaemonPassThrough) { EXPECT_EQ(Safe("a\\xffb"), "a\\xffb"); }
 
 TEST(TextSanitizer, WithoutUtf8EverythingBeyondAsciiIsEscaped) {

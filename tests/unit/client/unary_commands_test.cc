@@ -179,6 +179,16 @@ TEST_F(UnaryCommands, DoctorWithoutADaemonSaysWhatToDo) {
   EXPECT_THAT(result.out, HasSubstr("systemctl start startscoped"));
 }
 
+TEST_F(UnaryCommands, WhatAnErrorQuotesCannotActOnTheTerminal) {
+  for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
+           {"run", "--", "./\x1b]0;title\x07"}, {"list", "--limit", "\x1b[31m"}, {"\x1b[2J"}}) {
+    const ClientResult result = Client(arguments);
+    EXPECT_NE(result.code, 0);
+    EXPECT_THAT(result.err, HasSubstr("\\x1b"));
+    EXPECT_EQ(result.err.find('\x1b'), std::string::npos);
+  }
+}
+
 TEST_F(UnaryCommands, ACallThatFailsNamesTheDaemonAndItsReason) {
   daemon_.service.on_status = [](startscope::v1::GetStatusResponse*) {
     return grpc::Status(grpc::StatusCode::PERMISSION_DENIED, "not for you");
