@@ -48,9 +48,11 @@ std::string FilesTable(const startscope::v1::StorageReads& storage, const Termin
       ++rest;
       continue;
     }
-    const std::string name = file.path().empty() ? absl::StrCat("inode ", file.inode(), " on ",
-                                                                file.device(), ", never mapped")
-                                                 : SanitizeText(file.path(), terminal.utf8);
+    const std::string name =
+        file.path().empty()
+            ? absl::StrCat("inode ", file.inode(), " on ",
+                           SanitizeText(file.device(), terminal.utf8), ", never mapped")
+            : SanitizeText(file.path(), terminal.utf8);
     table.AddRow(
         {CutLeft(name, std::max(kMinNameWidth, terminal.width - kFigures), glyphs.ellipsis),
          absl::StrCat(file.pages()), time(file.has_wait_ns(), file.wait_ns())});

@@ -59,13 +59,57 @@ inline void PlaceTexts(HostileTexts& texts, google::protobuf::Message& message) 
   }
 }
 
-// An input of a message and of the texts for it. False: the bytes are no such message.
-inline bool ParseHostile(std::span<const uint8_t> bytes, google::protobuf::Message& message) {
+// Gives a value to each field that has none, so that there is a place for a text wherever there can
+// be.
+inline void SetEveryField(google::protobuf::Message& message, int depth = 0) {
+  using google::protobuf::FieldDescriptor;
+  constexpr int kDeepest = 8;
+  const google::protobuf::Reflection& reflection = *message.GetReflection();
+  for (int i = 0; i < message.GetDescriptor()->field_count(); ++i) {
+    const FieldDescriptor* field = message.GetDescriptor()->field(i);
+    const google::protobuf::OneofDescriptor* choice = field->real_containing_oneof();
+    const bool has = field->is_repeated() ? reflection.FieldSize(message, field) > 0
+                                          : reflection.HasField(message, field);
+    const bool chosen = choice != nullptr && reflection.HasOneof(message, choice);
+    if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
+      if (depth == kDeepest || (chosen && !has)) continue;
+      if (!field->is_repeated()) {
+        SetEveryField(*reflection.MutableMessage(&message, field), depth + 1);
+      } else if (!has) {
+        SetEveryField(*reflection.AddMessage(&message, field), depth + 1);
+      }
+    } else if (!has && !chosen) {
+      switch (field->cpp_type()) {
+        case FieldDescriptor::CPPTYPE_STRING:
+          field->is_repeated() ? reflection.AddString(&message, field, "x")
+                               : reflection.SetString(&message, field, "x");
+          break;
+        case FieldDescriptor::CPPTYPE_UINT64:
+          if (!field->is_repeated()) reflection.SetUInt64(&message, field, 1);
+          break;
+        case FieldDescriptor::CPPTYPE_UINT32:
+          if (!field->is_repeated()) reflection.SetUInt32(&message, field, 1);
+          break;
+        case FieldDescriptor::CPPTYPE_BOOL:
+          if (!field->is_repeated()) reflection.SetBool(&message, field, true);
+          break;
+        default:
+          break;
+      }
+    }
+  }
+}
+
+// An input of a message and of the texts for it; with `every_field`, none that it could have is
+// left out. False: the bytes are no such message.
+inline bool ParseHostile(std::span<const uint8_t> bytes, google::protobuf::Message& message,
+                         bool every_field = false) {
   const SplitInput input = Split(bytes.data(), bytes.size());
   if (!message.ParseFromArray(input.first.data(), static_cast<int>(input.first.size()))) {
     return false;
   }
   message.DiscardUnknownFields();
+  if (every_field) SetEveryField(message);
   HostileTexts texts(input.second);
   PlaceTexts(texts, message);
   return true;

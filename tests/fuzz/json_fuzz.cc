@@ -86,12 +86,13 @@ void CheckReader(std::span<const uint8_t> bytes) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
   const std::span<const uint8_t> rest(data + 1, size - 1);
+  const bool every = data[0] >= 128;
   switch (data[0] % 3) {
     case 0:
-      if (Startup startup; ParseHostile(rest, startup)) CheckStartup(startup);
+      if (Startup startup; ParseHostile(rest, startup, every)) CheckStartup(startup);
       break;
     case 1:
-      if (WatchStartupsResponse event; ParseHostile(rest, event)) CheckEvent(event);
+      if (WatchStartupsResponse event; ParseHostile(rest, event, every)) CheckEvent(event);
       break;
     default:
       CheckReader(rest);

@@ -185,17 +185,18 @@ def write_messages(corpus):
         for place, messages in enumerate((startups, events, lists, statuses)):
             for name, message in messages.items():
                 hostile = with_length(message) + these
-                for flags in (0, 1, 2, 7):
+                for flags in (0, 1, 2, 7, 32):
                     terminal = bytes([place << 3 | flags, 60])
                     yield corpus / "render_fuzz" / f"{name}-{place}-{number}-{flags}", terminal + hostile
                 if place < 2 and len(message) <= SMALL_MESSAGE:
                     yield corpus / "json_fuzz" / f"{name}-{number}", bytes([place]) + hostile
+                    yield corpus / "json_fuzz" / f"{name}-{number}-all", bytes([129 + place]) + hostile
         for name, message in lists.items():
             hostile = with_length(message) + these
-            for flags in (0, 1, 7, 15):
+            for flags in (0, 1, 7, 31):
                 yield corpus / "otlp_fuzz" / f"{name}-{number}-{flags}", bytes([flags]) + hostile
             status = with_length(with_length(statuses["status"]) + these)
-            for labels in (2, 63):
+            for labels in (2, 63, 127):
                 yield (corpus / "metrics_text_fuzz" / f"{name}-{number}-{labels}",
                        bytes([labels]) + status + with_length(events["stuck"]) + hostile)
     for number, line in enumerate((b'{"startup_id":"1"}\n{"resume_gap":{}}\n\n{"startup_id":', b'{"total_ns":"18446744073709551615"}')):

@@ -125,10 +125,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
   const SplitInput input = Split(data + 1, size - 1);
   const SplitInput watched = Split(input.second.data(), input.second.size());
+  const bool every = (data[0] & 64) != 0;
   GetStatusResponse status;
   WatchStartupsResponse message;
   ListStartupsResponse list;
-  if (!ParseHostile(input.first, status) || !ParseHostile(watched.second, list) ||
+  if (!ParseHostile(input.first, status, every) || !ParseHostile(watched.second, list, every) ||
       !message.ParseFromArray(watched.first.data(), static_cast<int>(watched.first.size()))) {
     return 0;
   }

@@ -125,7 +125,7 @@ class CheckingSink : public TraceSink {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
   ListStartupsResponse list;
-  if (!ParseHostile({data + 1, size - 1}, list)) return 0;
+  if (!ParseHostile({data + 1, size - 1}, list, (data[0] & 16) != 0)) return 0;
   SamplingOptions sampling;
   sampling.fraction = (data[0] & 1) != 0 ? 1 : 0.5;
   if ((data[0] & 2) != 0) sampling.rate.reset();

@@ -154,18 +154,21 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < 2) return 0;
   const TerminalStyle terminal = TerminalOf(data[0], data[1]);
   const std::span<const uint8_t> rest(data + 2, size - 2);
+  const bool every = (data[0] & 32) != 0;
   switch (data[0] >> 3 & 3) {
     case 0:
-      if (Startup startup; ParseHostile(rest, startup)) CheckStartup(startup, terminal);
+      if (Startup startup; ParseHostile(rest, startup, every)) CheckStartup(startup, terminal);
       break;
     case 1:
-      if (WatchStartupsResponse event; ParseHostile(rest, event)) CheckEvent(event, terminal);
+      if (WatchStartupsResponse event; ParseHostile(rest, event, every))
+        CheckEvent(event, terminal);
       break;
     case 2:
-      if (ListStartupsResponse runs; ParseHostile(rest, runs)) CheckRuns(runs, terminal);
+      if (ListStartupsResponse runs; ParseHostile(rest, runs, every)) CheckRuns(runs, terminal);
       break;
     default:
-      if (GetStatusResponse status; ParseHostile(rest, status)) CheckStatus(status, terminal);
+      if (GetStatusResponse status; ParseHostile(rest, status, every))
+        CheckStatus(status, terminal);
       break;
   }
   return 0;
