@@ -63,7 +63,7 @@ def literal(name, value):
     return b"\0" + bytes([len(name)]) + name + bytes([len(value)]) + value
 
 
-def watch_that_never_reads(daemon, executable):
+def watch_that_never_reads(daemon, executable, level="LEVEL_PHASES"):
     """A hand-made HTTP/2 client that opens a watch and gives no window for what comes."""
     connection = connect(daemon)
     no_window = struct.pack(">HI", 4, 0)  # SETTINGS_INITIAL_WINDOW_SIZE
@@ -71,7 +71,7 @@ def watch_that_never_reads(daemon, executable):
         (b":method", b"POST"), (b":scheme", b"http"),
         (b":path", b"/startscope.v1.StartupService/WatchStartups"), (b":authority", b"x"),
         (b"content-type", b"application/grpc"), (b"te", b"trailers")))
-    request = startup_service_pb2.WatchStartupsRequest()
+    request = startup_service_pb2.WatchStartupsRequest(level=level)
     request.allow.add().executable.append(executable)
     body = request.SerializeToString()
     connection.sendall(PREFACE[:24] + frame(4, 0, 0, no_window) + frame(1, 4, 1, headers) +
@@ -236,6 +236,45 @@ sys.stdin.read()
             self.assertGreater(dropped(), 0)
             stream.cancel()
             connection.close()
+
+    def test_what_waits_for_those_that_never_read_is_bounded_at_each_level(self):
+        executable = harness.program("hello_glibc_dynamic")
+        for level in ("LEVEL_OBJECTS", "LEVEL_PAGES"):
+            with self.subTest(level), \
+                    harness.Daemon("--write-timeout", "300", "--cgroup-rate", "0") as daemon, Rpc(daemon) as client:
+                before = resident_bytes(daemon.process.pid)
+                dead = [watch_that_never_reads(daemon, executable, level) for _ in range(SUBSCRIBERS // 2)]
+                request = startup_service_pb2.WatchStartupsRequest(level=level)
+                request.allow.add().executable.append(executable)
+                stream = client.stub.WatchStartups(request)
+                self.assertTrue(next(stream).HasField("armed"))
+                harness.wait_for(lambda: self.status(daemon).subscribers == len(dead) + 1, "all to watch")
+                told = {"finished": 0, "lost": 0}
+
+                def read():
+                    try:
+                        for message in stream:
+                            told["finished"] += message.HasField("startup_finished")
+                            told["lost"] += message.records_lost.count
+                    except grpc.RpcError:
+                        pass
+
+                reader = threading.Thread(target=read)
+                reader.start()
+                end = time.monotonic() + STORM_S
+                started = most = 0
+                while time.monotonic() < end:
+                    subprocess.run([harness.program("fork_storm"), "50", executable], check=True,
+                                   stdout=subprocess.DEVNULL)
+                    started += 50
+                    most = max(most, resident_bytes(daemon.process.pid))
+                harness.wait_for(lambda: sum(told.values()) == started, "each startup to be told, or its loss")
+                print(f"{level}: {started} starts, {(most - before) >> 20} MiB more, {told['lost']} lost", end=" ")
+                self.assertLessEqual(most - before, 64 * MIB)
+                stream.cancel()
+                reader.join()
+                for connection in dead:
+                    connection.close()
 
     def test_half_of_two_hundred_never_read_and_the_others_lose_nothing(self):
         """Programs start as fast as two shells can start them. Whoever reads, reads what one of them does;
