@@ -44,7 +44,8 @@ for fuzzer in "$@"; do
   mkdir -p "$work/corpus" "$work/artifacts" "$fuzz_build/seeds/$fuzzer"
   status=0
   nice -n 19 "$fuzz_build/bin/$fuzzer" -max_total_time="$seconds" -max_len=98304 \
-    -timeout=$hang_seconds -report_slow_units=$hang_seconds -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix="$work/artifacts/" "$work/corpus" \
+    -timeout=$hang_seconds -report_slow_units=$hang_seconds -rss_limit_mb=2048 \
+    -print_final_stats=1 -artifact_prefix="$work/artifacts/" "$work/corpus" \
     "$fuzz_build/seeds/$fuzzer" >"$work/log" 2>&1 || status=$?
   count() { find "$work/artifacts" -name "$1-*" | wc -l; }
   figure() { sed -n "s/^stat::$1: *//p" "$work/log" | tail -1; }
