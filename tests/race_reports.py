@@ -6,7 +6,8 @@
 
 gRPC and protobuf are not instrumented: of what they do only calls of the C library, operator new and delete
 and Abseil are seen, but not the atomics by which they hand memory from one thread to another. A report one of
-whose two sides is such a call of theirs says nothing. TSan's own suppressions cannot express this: they look for
+whose two sides is such a call of theirs says nothing. Nor does one about what Abseil's locks are made of: to TSan they are
+annotated as wholes, and what happens inside them is hidden from it. TSan's own suppressions cannot express this: they look for
 a name anywhere in a report, and each of gRPC's threads was made by gRPC.
 
 Prints the reports that count, and last "N of M reports count"; exit status 0 only if none does."""
@@ -21,6 +22,9 @@ CALLED = re.compile(r"libsanitizer/|\(libtsan|/usr/include/c\+\+/|\(libstdc\+\+|
                     r"^operator (new|delete)")
 # Code without line numbers of our programs' own files is from the archives that we link.
 FOREIGN = re.compile(r" <null> \(|/usr/include/grpc")
+# What is on top of a stack before Abseil.
+LIBRARY = re.compile(r"libsanitizer/|\(libtsan|/usr/include/c\+\+/|^std::")
+LOCKS = re.compile(r"/abseil-[^/]*/absl/(?:synchronization|base)/")
 # Where a stack begins that says who did something; all others say where from.
 SIDE = re.compile(r"^  (?:Previous |As if |Atomic |atomic |Read |Write |read |write |Mutex M\d+ acquired|"
                   r"Mutex M\d+ previously|Cycle|Signal|.*unlock|.*destroy)", re.I)
@@ -42,8 +46,15 @@ def sides(report):
             yield frames
 
 
+def is_lock(frames):
+    """What is accessed is what Abseil makes its locks of."""
+    return bool(LOCKS.search(next((f for f in frames if not LIBRARY.search(f)), "")))
+
+
 def counts(report):
     stacks = list(sides(report))
+    if stacks and all(is_lock(frames) for frames in stacks):
+        return False
     foreign = [not actor(frames) or bool(FOREIGN.search(actor(frames))) for frames in stacks]
     if "lock-order-inversion" in report:
         return not all(foreign)
