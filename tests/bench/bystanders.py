@@ -16,6 +16,7 @@ import contextlib
 import os
 import pathlib
 import random
+import select
 import shutil
 import statistics
 import subprocess
@@ -28,6 +29,7 @@ import tracers  # noqa: F401: sets the path of harness
 PRIORITY = -12
 # For what attaching and detaching leave to be done.
 SETTLE_S = 0.3
+ARMED_S = 20
 BLOCK = 5  # rounds of which a ratio of their own is made
 BURSTS = {"fault": 12, "call": 8, "switch": 12}
 SQL_RUNS = 12
@@ -141,11 +143,15 @@ class Watches:
     def armed(self, row):
         if row in FLOORS:
             peer = subprocess.Popen(["bpftrace", "-e", FLOORS[row]], stdout=subprocess.PIPE,
-                                    stderr=subprocess.DEVNULL, text=True)
+                                    stderr=subprocess.DEVNULL)
             try:
-                while "armed" not in (line := peer.stdout.readline()):
-                    if not line:
+                said = b""
+                while b"armed" not in said:
+                    if not select.select([peer.stdout], [], [], ARMED_S)[0]:
+                        raise RuntimeError(f"{row}: bpftrace does not say that it is armed")
+                    if not (part := os.read(peer.stdout.fileno(), 4096)):
                         raise RuntimeError(f"{row}: bpftrace ended")
+                    said += part
                 yield
             finally:
                 peer.terminate()
