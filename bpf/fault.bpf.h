@@ -22,7 +22,7 @@ static __always_inline struct ss_task_state *fault_state(struct task_struct *tas
   struct ss_task_state *state = state_of(task);
   if (!state) return 0;
   if (state->role == SS_ROLE_PROCESS) return state->generation == generation ? state : 0;
-  if (!process_state(task)) {
+  if (!process_state(task->group_leader)) {
     bpf_task_storage_delete(&tasks, task);
     return 0;
   }
@@ -56,7 +56,8 @@ static __always_inline int fault_entry(unsigned long address, unsigned long ip,
   /* At level PHASES the entry is the record: it dates boundaries and, by the kernel's counts as of
    * now, says how many faults came before it. */
   if (state->level < SS_LEVEL_OBJECTS) {
-    struct ss_fault_event *event = reserve_event_at(SS_EVENT_FAULT, SS_FAULT_ENTRY_SIZE, task, now);
+    struct ss_fault_event *event =
+        reserve_event_at(SS_EVENT_FAULT, SS_FAULT_ENTRY_SIZE, task, state, now);
     if (!event) return 0;
     fill_fault(event, task, address, ip, now, flags);
     submit_event(event, false);
@@ -99,7 +100,7 @@ static __always_inline int fault_completed(struct ss_perf_context *context, __u3
     if (counts) counts->faults_unpaired++;
     if (!(context->regs.cs & 3)) flags |= SS_FAULT_KERNEL;
   }
-  struct ss_fault_event *event = reserve_event(SS_EVENT_FAULT, sizeof(*event), task);
+  struct ss_fault_event *event = reserve_event(SS_EVENT_FAULT, sizeof(*event), task, state);
   if (event) {
     fill_fault(event, task, address, context->regs.ip, paired ? state->fault_entry_ns : 0, flags);
     event->fault_off_cpu_ns = paired ? event->off_cpu_ns - state->fault_off_cpu_ns : 0;
@@ -115,9 +116,7 @@ static __always_inline int fault_completed(struct ss_perf_context *context, __u3
 }
 
 SEC("perf_event")
-int on_fault_minor(struct ss_perf_context *context) {
-  return fault_completed(context, 0);
-}
+int on_fault_minor(struct ss_perf_context *context) { return fault_completed(context, 0); }
 
 SEC("perf_event")
 int on_fault_major(struct ss_perf_context *context) {

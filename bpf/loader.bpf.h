@@ -16,21 +16,23 @@ struct named_mark {
 };
 
 static __always_inline void fill_mark(struct ss_mark_event *event, struct task_struct *task,
-                                      struct pt_regs *regs, __u64 cookie) {
+                                      struct task_struct *leader, struct pt_regs *regs,
+                                      __u64 cookie) {
   event->cookie = cookie;
   event->ip = regs->ip;
   event->arg0 = regs->di;
   event->word = 0;
   event->text_len = 0;
   event->arg2 = (__u32)regs->dx;
-  read_counters(task, &event->now);
+  read_counters(task, leader, &event->now);
 }
 
 SEC("uprobe")
 int on_mark(struct pt_regs *regs) {
   if (!tracked_processes) return 0;
   struct task_struct *task = bpf_get_current_task_btf();
-  struct ss_task_state *state = process_state(task);
+  struct task_struct *leader = task->group_leader;
+  struct ss_task_state *state = process_state(leader);
   if (!state || !state->executed) {
     struct ss_stats *counts = my_stats();
     if (counts) counts->untracked_marks++;
@@ -40,9 +42,9 @@ int on_mark(struct pt_regs *regs) {
   const __u64 cookie = bpf_get_attach_cookie(regs);
   const __u32 kind = cookie & 0x7f;
   if (kind == SS_MARK_DLOPEN) {
-    struct named_mark *named = reserve_event(SS_EVENT_MARK, sizeof(*named), task);
+    struct named_mark *named = reserve_event(SS_EVENT_MARK, sizeof(*named), task, state);
     if (named) {
-      fill_mark(&named->event, task, regs, cookie);
+      fill_mark(&named->event, task, leader, regs, cookie);
       bpf_probe_read_user(&named->event.word, sizeof(named->event.word), (void *)regs->sp);
       const long length =
           bpf_probe_read_user_str(named->text, sizeof(named->text), (void *)regs->di);
@@ -52,17 +54,17 @@ int on_mark(struct pt_regs *regs) {
     }
     return 0;
   }
-  struct ss_mark_event *event = reserve_event(SS_EVENT_MARK, sizeof(*event), task);
+  struct ss_mark_event *event = reserve_event(SS_EVENT_MARK, sizeof(*event), task, state);
   if (event) {
-    fill_mark(event, task, regs, cookie);
+    fill_mark(event, task, leader, regs, cookie);
     if (kind == SS_MARK_RELOCATE_OBJECT)
       bpf_probe_read_user(&event->word, sizeof(event->word), (void *)regs->di);
     submit_event(event, false);
   }
-  /* A start that is to be unperturbed goes on without this mark, which is another watch's: the record
-   * only tells that it was perturbed. */
+  /* A start that is to be unperturbed goes on without this mark, which is another watch's: the
+   * record only tells that it was perturbed. */
   if ((cookie & SS_COOKIE_ENDS_STARTUP) && state->exact && !state->until_exit)
-    stop_following(task->group_leader);
+    stop_following(leader);
   return 0;
 }
 

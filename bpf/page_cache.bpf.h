@@ -10,9 +10,11 @@
 #include "state.bpf.h"
 
 /* Emits the run of pages that was gathered, if any. */
-static __always_inline void flush_pages_read(struct task_struct *task, struct ss_task_state *state) {
+static __always_inline void flush_pages_read(struct task_struct *task,
+                                             struct ss_task_state *state) {
   if (!state->read_pages) return;
-  struct ss_pages_read_event *event = reserve_event(SS_EVENT_PAGES_READ, sizeof(*event), task);
+  struct ss_pages_read_event *event =
+      reserve_event(SS_EVENT_PAGES_READ, sizeof(*event), task, state);
   if (event) {
     event->first_boottime_ns = state->read_first_ns;
     event->inode = state->read_inode;
@@ -25,9 +27,9 @@ static __always_inline void flush_pages_read(struct task_struct *task, struct ss
   state->read_pages = 0;
 }
 
-/* The low bits of a large folio's second flags word (include/linux/mm.h, folio_large_order(); before
- * 6.6 the order had a byte of its own). A small folio's next page is another page, so ask for the head
- * flag first. */
+/* The low bits of a large folio's second flags word (include/linux/mm.h, folio_large_order();
+ * before 6.6 the order had a byte of its own). A small folio's next page is another page, so ask
+ * for the head flag first. */
 static __always_inline __u64 folio_pages(struct folio *folio) {
   unsigned long flags = 0; /* the first word of the structure, whatever its name */
   bpf_probe_read_kernel(&flags, sizeof(flags), folio);
@@ -38,8 +40,9 @@ static __always_inline __u64 folio_pages(struct folio *folio) {
   return 1ull << (BPF_CORE_READ(folio, _flags_1) & 15);
 }
 
-/* exec reads the first pages of the program and of its interpreter before its point of no return, when
- * nobody follows the task yet: what it read then is kept until we know whether somebody will. */
+/* exec reads the first pages of the program and of its interpreter before its point of no return,
+ * when nobody follows the task yet: what it read then is kept until we know whether somebody will.
+ */
 #define EARLY_RUNS 4
 
 struct early_run {
@@ -95,15 +98,23 @@ static __always_inline void keep_early_read(struct task_struct *task, struct fol
   if (counts) counts->early_reads_cut++;
 }
 
-/* What exec read before its point of no return, now that somebody wants to know. */
-static __always_inline void emit_early_reads(struct task_struct *task, bool wanted) {
+static __always_inline void forget_early_reads(struct task_struct *task) {
+  const __u32 tid = task->pid;
+  bpf_map_delete_elem(&early_reads, &tid);
+}
+
+/* What exec read before its point of no return, now that it is known who wants to know. */
+static __always_inline void emit_early_reads(struct task_struct *task,
+                                             const struct ss_task_state *state) {
+  const bool wanted = state->details & SS_DETAIL_PAGES_READ;
   const __u32 tid = task->pid;
   struct early_reads *reads = bpf_map_lookup_elem(&early_reads, &tid);
   if (!reads) return;
   for (int i = 0; wanted && i < EARLY_RUNS; i++) {
     struct early_run *run = &reads->runs[i];
     if (!run->pages) break;
-    struct ss_pages_read_event *event = reserve_event(SS_EVENT_PAGES_READ, sizeof(*event), task);
+    struct ss_pages_read_event *event =
+        reserve_event(SS_EVENT_PAGES_READ, sizeof(*event), task, state);
     if (!event) break;
     event->first_boottime_ns = run->first_ns;
     event->inode = run->inode;

@@ -63,7 +63,8 @@ struct match_context {
   struct ss_task_state *wanted;
 };
 
-/* Callbacks of bpf_loop rather than loops: the verifier then walks the body once, not once a slot. */
+/* Callbacks of bpf_loop rather than loops: the verifier then walks the body once, not once a slot.
+ */
 static long match_one_rule(__u32 slot, struct match_context *context) {
   struct ss_rule *rule = bpf_map_lookup_elem(&rules, &slot);
   if (!rule) return 1;
@@ -101,8 +102,8 @@ static __always_inline bool in_never_cgroup(void) {
   return false;
 }
 
-/* Whether the control group may begin one more startup, which then counts. CPUs that ask at the same
- * moment may spend the same token; what is refused is counted exactly. */
+/* Whether the control group may begin one more startup, which then counts. CPUs that ask at the
+ * same moment may spend the same token; what is refused is counted exactly. */
 static __always_inline bool take_budget(const struct exec_identity *identity, __u64 watch_mask,
                                         __u64 now) {
   if (!cgroup_startup_ns) return true;
@@ -139,7 +140,7 @@ static __always_inline void read_identity(struct task_struct *task, struct linux
 
 /* Begins to follow the exec under way in `task`, if some rule asks for it. */
 static __always_inline struct ss_task_state *begin_exec(struct task_struct *task,
-                                                     struct linux_binprm *bprm, __u32 source) {
+                                                        struct linux_binprm *bprm, __u32 source) {
   struct ss_task_state wanted = {};
   struct exec_identity identity = {};
   const __u64 now = bpf_ktime_get_boot_ns();
@@ -151,14 +152,15 @@ static __always_inline struct ss_task_state *begin_exec(struct task_struct *task
 
   /* An image that was still followed ends here, whoever executes over it. */
   struct task_struct *leader = task->group_leader;
-  const bool replaces = process_state(task);
+  const bool replaces = process_state(leader);
   if (!wanted.watch_mask && !replaces) {
-    emit_early_reads(task, false);
+    forget_early_reads(task);
     return 0;
   }
   if (replaces) stop_following(leader);
 
-  struct ss_task_state *state = bpf_task_storage_get(&tasks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+  struct ss_task_state *state =
+      bpf_task_storage_get(&tasks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
   if (!state) {
     struct ss_stats *counts = my_stats();
     if (counts) counts->no_task_storage++;
@@ -176,8 +178,8 @@ static __always_inline struct ss_task_state *begin_exec(struct task_struct *task
   state->begin_source = source;
   state->generation = generation;
   state->start_boottime_ns = leader->start_boottime;
-  read_counters(task, &state->begin);
-  emit_early_reads(task, state->details & SS_DETAIL_PAGES_READ);
+  read_counters(task, leader, &state->begin);
+  emit_early_reads(task, state);
   __sync_fetch_and_add(&tracked_processes, 1);
   return state;
 }
@@ -206,8 +208,8 @@ int BPF_PROG(on_begin_new_exec, struct linux_binprm *bprm) {
 #define AT_SYSINFO_EHDR_KEY 33
 #define AUXV_PAIRS 24
 
-/* True: nothing of what is looked for can follow (fs/binfmt_elf.c, create_elf_tables() writes AT_ENTRY
- * last of them). */
+/* True: nothing of what is looked for can follow (fs/binfmt_elf.c, create_elf_tables() writes
+ * AT_ENTRY last of them). */
 static __always_inline bool take_auxv_pair(__u64 key, __u64 value, struct ss_exec_event *event) {
   switch (key) {
     case AT_PHDR_KEY:
@@ -229,8 +231,8 @@ static __always_inline bool take_auxv_pair(__u64 key, __u64 value, struct ss_exe
 static __always_inline void read_auxv(struct mm_struct *mm, struct ss_exec_event *event) {
   const __u64 *auxv = (void *)mm + bpf_core_field_offset(mm->saved_auxv);
   barrier_var(auxv); /* the array's length differs between kernels: only its begin is relocated */
-  /* A 32-bit program's pairs are 32-bit words (fs/compat_binfmt_elf.c): the first one's value, never 0,
-   * then stands in the upper half of what would be the first key. */
+  /* A 32-bit program's pairs are 32-bit words (fs/compat_binfmt_elf.c): the first one's value,
+   * never 0, then stands in the upper half of what would be the first key. */
   if (auxv[0] >> 32) {
 #pragma unroll
     for (int i = 0; i < AUXV_PAIRS; i++) {
@@ -271,8 +273,7 @@ static __always_inline __u32 read_names(struct linux_binprm *bprm, struct mm_str
     }
   }
   if (used > SS_EXEC_TAIL_MAX - ARGV0_MAX) used = SS_EXEC_TAIL_MAX - ARGV0_MAX;
-  length = bpf_probe_read_user_str(event->tail + used, ARGV0_MAX,
-                                   (void *)mm->arg_start);
+  length = bpf_probe_read_user_str(event->tail + used, ARGV0_MAX, (void *)mm->arg_start);
   if (length > 1) {
     event->argv0_len = length - 1;
     used += length - 1;
@@ -325,8 +326,8 @@ static __always_inline void fill_exec_event(struct ss_exec_event *event, struct 
   event->header.size = offsetof(struct ss_exec_event, tail) + used;
 }
 
-/* What is in memory of the arguments, at most `argument_bytes`. They have just been written, so that most
- * often all of it is; a fault is not taken for the rest. */
+/* What is in memory of the arguments, at most `argument_bytes`. They have just been written, so
+ * that most often all of it is; a fault is not taken for the rest. */
 static __always_inline void read_arguments(struct linux_binprm *bprm, struct mm_struct *mm,
                                            struct ss_exec_arguments *arguments) {
   const __u64 begin = mm->arg_start;
@@ -367,10 +368,10 @@ static __always_inline bool must_wake(const struct ss_exec_event *event) {
 
 static __always_inline void emit_exec(struct task_struct *task, struct linux_binprm *bprm,
                                       const struct ss_task_state *state) {
-  struct ss_exec_event *event = reserve_event(SS_EVENT_EXEC, sizeof(*event), task);
+  struct ss_exec_event *event = reserve_event(SS_EVENT_EXEC, sizeof(*event), task, state);
   if (!event) return;
   fill_exec_event(event, task, bprm, state);
-  read_counters(task, &event->now);
+  read_counters(task, task, &event->now);
   submit_event(event, must_wake(event));
 }
 
@@ -378,21 +379,22 @@ static __always_inline void emit_exec_with_arguments(struct task_struct *task,
                                                      struct linux_binprm *bprm,
                                                      const struct ss_task_state *state) {
   struct ss_exec_event_with_arguments *whole =
-      reserve_event(SS_EVENT_EXEC, sizeof(*whole), task);
+      reserve_event(SS_EVENT_EXEC, sizeof(*whole), task, state);
   if (!whole) return;
   struct ss_exec_event *event = &whole->event;
   /* Old records may show in what is unused of the tail: the daemon clears it, daemon/redact. */
   fill_exec_event(event, task, bprm, state);
-  read_counters(task, &event->now);
+  read_counters(task, task, &event->now);
   read_arguments(bprm, task->mm, &whole->arguments);
-  event->header.size = offsetof(struct ss_exec_event_with_arguments, arguments.text) +
-                       whole->arguments.text_len;
+  event->header.size =
+      offsetof(struct ss_exec_event_with_arguments, arguments.text) + whole->arguments.text_len;
   submit_event(whole, must_wake(event));
 }
 
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_process_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm) {
   if (!rule_slots && !tracked_processes) return 0;
+  /* By now whoever executes is the leader (fs/exec.c, de_thread()). */
   struct ss_task_state *state = process_state(task);
   if (!has_exec_begin_hook) state = begin_exec(task, bprm, SS_BEGIN_PROCESS_EXEC);
   if (!state) return 0;
@@ -416,10 +418,10 @@ int BPF_PROG(on_process_exec, struct task_struct *task, int old_pid, struct linu
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(on_process_fork, struct task_struct *parent, struct task_struct *child) {
   if (!tracked_processes) return 0;
-  struct ss_task_state *state = process_state(parent);
+  struct ss_task_state *state = process_state(parent->group_leader);
   if (!state || !state->executed) return 0;
   const bool is_thread = child->tgid == parent->tgid;
-  struct ss_fork_event *event = reserve_event(SS_EVENT_FORK, sizeof(*event), parent);
+  struct ss_fork_event *event = reserve_event(SS_EVENT_FORK, sizeof(*event), parent, state);
   if (event) {
     event->child_tgid = child->tgid;
     event->child_tid = child->pid;
@@ -433,6 +435,7 @@ int BPF_PROG(on_process_fork, struct task_struct *parent, struct task_struct *ch
       bpf_task_storage_get(&tasks, child, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
   if (thread) {
     thread->role = SS_ROLE_THREAD;
+    thread->start_boottime_ns = state->start_boottime_ns;
     thread->level = state->level;
     thread->details = state->details;
   } else {
@@ -454,19 +457,19 @@ int BPF_PROG(on_process_exit, struct task_struct *task) {
     state = own; /* died inside exec, before it became the leader */
   } else {
     if (task->signal->live.counter > 0) return 0;
-    state = process_state(task);
+    state = process_state(leader);
     holder = leader;
   }
   if (!state) return 0;
   flush_pages_read(task, state);
   const __u32 kind = state->executed ? SS_EVENT_EXIT : SS_EVENT_EXEC_FAILED;
-  struct ss_exit_event *event = reserve_event(kind, sizeof(*event), task);
+  struct ss_exit_event *event = reserve_event(kind, sizeof(*event), task, state);
   if (event) {
     event->exec_id = task->self_exec_id;
     event->begin_boottime_ns = state->begin_ns;
     event->exit_code = task->exit_code;
     event->flags = state->executed ? 0 : SS_EXIT_BEFORE_EXEC;
-    read_counters(task, &event->now);
+    read_counters(task, leader, &event->now);
     submit_event(event, false);
   }
   stop_following(holder);

@@ -26,13 +26,13 @@ int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_stru
     if (preempt || !prev_state) {
       state->out_reason = SS_WAIT_RUNNABLE;
     } else {
-      state->out_reason = BPF_CORE_READ_BITFIELD_PROBED(prev, in_iowait) ? SS_WAIT_IO
-                                                                         : SS_WAIT_SLEEP;
+      state->out_reason =
+          BPF_CORE_READ_BITFIELD_PROBED(prev, in_iowait) ? SS_WAIT_IO : SS_WAIT_SLEEP;
     }
   }
   state = waits_state(next);
   if (!state || !state->out_ns) return 0;
-  struct ss_wait_event *event = reserve_event(SS_EVENT_WAIT, sizeof(*event), next);
+  struct ss_wait_event *event = reserve_event(SS_EVENT_WAIT, sizeof(*event), next, state);
   if (event) {
     event->out_boottime_ns = state->out_ns;
     event->wake_boottime_ns = state->wake_ns;
@@ -60,7 +60,7 @@ int on_sample(struct ss_perf_context *context) {
   struct task_struct *task = bpf_get_current_task_btf();
   struct ss_task_state *state = state_of(task);
   if (!state || !(state->details & SS_DETAIL_SAMPLES)) return 0;
-  struct ss_sample_event *event = reserve_event(SS_EVENT_SAMPLE, sizeof(*event), task);
+  struct ss_sample_event *event = reserve_event(SS_EVENT_SAMPLE, sizeof(*event), task, state);
   if (!event) return 0;
   event->ip = context->regs.ip;
   event->flags = 0;

@@ -23,7 +23,7 @@
 /* clang-format on */
 
 #define DEV_MAJOR(dev) ((dev) >> 20)
-#define DEV_MINOR(dev) ((dev) & 0xfffff)
+#define DEV_MINOR(dev) ((dev)&0xfffff)
 
 struct {
   __uint(type, BPF_MAP_TYPE_TASK_STORAGE);
@@ -44,8 +44,8 @@ struct {
   __type(value, struct ss_rule);
 } rules SEC(".maps");
 
-/* Executables whose facts the daemon has (SS_FILE_KNOWN), and when an exec of one that it has not last
- * woke it: it must open the file while the process is there. */
+/* Executables whose facts the daemon has (SS_FILE_KNOWN), and when an exec of one that it has not
+ * last woke it: it must open the file while the process is there. */
 struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
   __uint(max_entries, 8192);
@@ -53,7 +53,8 @@ struct {
   __type(value, __u64);
 } known_files SEC(".maps");
 
-/* What each control group may still begin. A group that was forgotten begins again with its burst. */
+/* What each control group may still begin. A group that was forgotten begins again with its burst.
+ */
 struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
   __uint(max_entries, SS_BUDGET_CGROUPS);
@@ -93,14 +94,15 @@ volatile __u32 wanted_details;
 volatile __u32 generation;
 /* Written by the daemon at load: a hook that runs at the point of no return is attached. */
 const volatile bool has_exec_begin_hook = true;
-/* Written by the daemon at load: what one startup takes of its control group's time; 0: no limit. */
+/* Written by the daemon at load: what one startup takes of its control group's time; 0: no limit.
+ */
 const volatile __u64 cgroup_startup_ns = 0;
 
 /* Written by the daemon at load: how much of each start's arguments is collected; 0: nothing. */
 const volatile __u32 argument_bytes = 0;
 
-/* The state of `task`, or NULL. Most tasks of the machine have no storage of any kind; for them the call
- * is saved. */
+/* The state of `task`, or NULL. Most tasks of the machine have no storage of any kind; for them the
+ * call is saved. */
 static __always_inline struct ss_task_state *state_of(struct task_struct *task) {
   if (bpf_core_field_exists(task->bpf_storage) && !task->bpf_storage) return 0;
   return bpf_task_storage_get(&tasks, task, 0, 0);
@@ -111,9 +113,12 @@ static __always_inline struct ss_stats *my_stats(void) {
   return bpf_map_lookup_elem(&stats, &zero);
 }
 
-/* Reserves a record of exactly `size` bytes and fills its header. NULL: no room, and counted. */
+/* Reserves a record of exactly `size` bytes about `task`, whose state is `state`, and fills its
+ * header. NULL: no room, and counted. */
 static __always_inline void *reserve_event_at(__u16 kind, const __u32 size,
-                                              struct task_struct *task, __u64 boottime_ns) {
+                                              struct task_struct *task,
+                                              const struct ss_task_state *state,
+                                              __u64 boottime_ns) {
   struct ss_stats *counts = my_stats();
   struct ss_event_header *header = bpf_ringbuf_reserve(&events, size, 0);
   if (!header) {
@@ -127,12 +132,13 @@ static __always_inline void *reserve_event_at(__u16 kind, const __u32 size,
   header->boottime_ns = boottime_ns;
   header->tgid = task->tgid;
   header->tid = task->pid;
-  header->start_boottime_ns = task->group_leader->start_boottime;
+  header->start_boottime_ns = state->start_boottime_ns;
   return header;
 }
 
-static __always_inline void *reserve_event(__u16 kind, const __u32 size, struct task_struct *task) {
-  return reserve_event_at(kind, size, task, bpf_ktime_get_boot_ns());
+static __always_inline void *reserve_event(__u16 kind, const __u32 size, struct task_struct *task,
+                                           const struct ss_task_state *state) {
+  return reserve_event_at(kind, size, task, state, bpf_ktime_get_boot_ns());
 }
 
 /* The reader polls on a timer; waking it from here costs an inter-processor interrupt, dear in a
@@ -153,26 +159,45 @@ static __always_inline __u64 off_cpu_ns(struct task_struct *task) {
   return task->sched_info.last_arrival - task->se.prev_sum_exec_runtime;
 }
 
+struct thread_walk {
+  struct list_head *head;
+  struct list_head *node;
+  __u64 minor_faults;
+  __u64 major_faults;
+  __u64 voluntary_switches;
+  __u64 read_bytes;
+  __u32 seen;
+};
+
+static long add_thread(__u32 index, void *data) {
+  struct thread_walk *walk = data;
+  struct list_head *node = walk->node;
+  if (node == walk->head || !node) return 1;
+  struct task_struct *thread =
+      (void *)node - bpf_core_field_offset(struct task_struct, thread_node);
+  walk->minor_faults += BPF_CORE_READ(thread, min_flt);
+  walk->major_faults += BPF_CORE_READ(thread, maj_flt);
+  walk->voluntary_switches += BPF_CORE_READ(thread, nvcsw);
+  if (bpf_core_field_exists(thread->ioac.read_bytes))
+    walk->read_bytes += BPF_CORE_READ(thread, ioac.read_bytes);
+  walk->node = BPF_CORE_READ(node, next);
+  walk->seen++;
+  return 0;
+}
+
 /* Sums the counts of all live threads. The list may change under us; every step is a checked read,
- * and the walk is bounded. */
+ * and the walk is bounded. (A loop of its own would be followed through all its turns by the
+ * verifier, in each program that reads counters.) */
 static __always_inline void add_live_threads(struct signal_struct *signal,
                                              struct ss_counters *counters) {
   struct list_head *head = &signal->thread_head;
-  struct list_head *node = BPF_CORE_READ(head, next);
-  const unsigned long node_offset = bpf_core_field_offset(struct task_struct, thread_node);
-  __u32 seen = 0;
-  for (int i = 0; i < THREADS_READ_MAX; i++) {
-    if (node == head || !node) break;
-    struct task_struct *thread = (void *)node - node_offset;
-    counters->minor_faults += BPF_CORE_READ(thread, min_flt);
-    counters->major_faults += BPF_CORE_READ(thread, maj_flt);
-    counters->voluntary_switches += BPF_CORE_READ(thread, nvcsw);
-    if (bpf_core_field_exists(thread->ioac.read_bytes))
-      counters->read_bytes += BPF_CORE_READ(thread, ioac.read_bytes);
-    node = BPF_CORE_READ(node, next);
-    seen++;
-  }
-  if (counters->threads > seen) counters->threads_not_read = counters->threads - seen;
+  struct thread_walk walk = {.head = head, .node = BPF_CORE_READ(head, next)};
+  bpf_loop(THREADS_READ_MAX, add_thread, &walk, 0);
+  counters->minor_faults += walk.minor_faults;
+  counters->major_faults += walk.major_faults;
+  counters->voluntary_switches += walk.voluntary_switches;
+  counters->read_bytes += walk.read_bytes;
+  if (counters->threads > walk.seen) counters->threads_not_read = counters->threads - walk.seen;
 }
 
 static __always_inline __u64 throttled_ns(struct task_struct *task) {
@@ -190,9 +215,11 @@ static __always_inline __u64 throttled_ns(struct task_struct *task) {
   return sum;
 }
 
-static __always_inline void read_counters(struct task_struct *task, struct ss_counters *counters) {
+/* `leader` is the leader of `task`'s thread group; a program reads it once, as the kernel takes a
+ * millisecond, while it loads a program, for each pointer that is read out of a task. */
+static __always_inline void read_counters(struct task_struct *task, struct task_struct *leader,
+                                          struct ss_counters *counters) {
   struct signal_struct *signal = task->signal;
-  struct task_struct *leader = task->group_leader;
   counters->threads = signal->nr_threads;
   counters->threads_not_read = 0;
   counters->minor_faults = signal->min_flt;
@@ -204,8 +231,7 @@ static __always_inline void read_counters(struct task_struct *task, struct ss_co
     counters->minor_faults += task->min_flt;
     counters->major_faults += task->maj_flt;
     counters->voluntary_switches += task->nvcsw;
-    if (bpf_core_field_exists(task->ioac.read_bytes))
-      counters->read_bytes += task->ioac.read_bytes;
+    if (bpf_core_field_exists(task->ioac.read_bytes)) counters->read_bytes += task->ioac.read_bytes;
   } else {
     add_live_threads(signal, counters);
   }
@@ -214,9 +240,8 @@ static __always_inline void read_counters(struct task_struct *task, struct ss_co
   counters->throttled_ns = throttled_ns(leader);
 }
 
-/* The state of the followed process that `task` belongs to, or NULL. */
-static __always_inline struct ss_task_state *process_state(struct task_struct *task) {
-  struct task_struct *leader = task->group_leader;
+/* The state of the followed process whose leader is `leader`, or NULL. */
+static __always_inline struct ss_task_state *process_state(struct task_struct *leader) {
   struct ss_task_state *state = state_of(leader);
   if (!state || state->role != SS_ROLE_PROCESS || state->generation != generation) return 0;
   return state;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
  * SPDX-FileCopyrightText: The startscope authors */
 
-/* System calls of followed threads. The hooks tax every system call of the machine: they are attached
- * only while a watch asks for calls, or for the mapping calls of level PAGES. */
+/* System calls of followed threads. The hooks tax every system call of the machine: they are
+ * attached only while a watch asks for calls, or for the mapping calls of level PAGES. */
 
 #ifndef STARTSCOPE_BPF_SYSCALL_BPF_H_
 #define STARTSCOPE_BPF_SYSCALL_BPF_H_
@@ -78,8 +78,8 @@ int BPF_PROG(on_syscall_entry, struct pt_regs *regs, long number) {
 }
 
 static __always_inline void fill_call(struct ss_syscall_event *event, struct task_struct *task,
-                                      struct ss_task_state *state, struct pt_regs *regs, long number,
-                                      long result) {
+                                      struct ss_task_state *state, struct pt_regs *regs,
+                                      long number, long result) {
   event->entry_boottime_ns = state->call_entry_ns;
   event->off_cpu_ns = off_cpu_ns(task) - state->call_off_cpu_ns;
   event->result = result;
@@ -108,7 +108,7 @@ int BPF_PROG(on_syscall_exit, struct pt_regs *regs, long result) {
   const int which = path_argument(number);
   if (which && (result == NO_SUCH_FILE || result == NOT_A_DIRECTORY)) {
     struct missing_file_record *record =
-        reserve_event(SS_EVENT_SYSCALL, sizeof(*record), task);
+        reserve_event(SS_EVENT_SYSCALL, sizeof(*record), task, state);
     if (record) {
       fill_call(&record->event, task, state, regs, number, result);
       const char *path = (const char *)(which == 1 ? regs->di : regs->si);
@@ -118,7 +118,7 @@ int BPF_PROG(on_syscall_exit, struct pt_regs *regs, long result) {
       submit_event(record, false);
     }
   } else {
-    struct ss_syscall_event *event = reserve_event(SS_EVENT_SYSCALL, sizeof(*event), task);
+    struct ss_syscall_event *event = reserve_event(SS_EVENT_SYSCALL, sizeof(*event), task, state);
     if (event) {
       fill_call(event, task, state, regs, number, result);
       submit_event(event, false);
