@@ -144,10 +144,9 @@ else
     test_storm.Storm.test_memory_is_flat_over_a_storm
   left_out "a storm as fast as the machine can, faster than an instrumented daemon can tell of" \
     test_limits_clients.Limits.test_half_of_two_hundred_never_read_and_the_others_lose_nothing
-  if [ "$sanitizer" = address ]; then
-    left_out "preloads a library before the client's AddressSanitizer" \
-      test_libcs.Libcs.test_ways_to_link_and_to_load
-  else
+  left_out "loads a library before the sanitizer that the client is linked with" \
+    test_libcs.Libcs.test_ways_to_link_and_to_load
+  if [ "$sanitizer" = thread ]; then
     left_out "bounds the daemon's memory, of which ThreadSanitizer takes a multiple" \
       test_limits.Huge.test_two_hundred_objects_and_a_hundred_thousand_faults
   fi
