@@ -48,6 +48,7 @@ case $what in
     ;;
   full)
     /usr/bin/python3 "$root/tests/bench/startup_overhead.py" --build "$build" --details
+    /usr/bin/python3 "$root/tests/bench/cost_told.py" --build "$build"
     /usr/bin/python3 "$root/tests/bench/bystanders.py" --build "$build"
     /usr/bin/python3 "$root/tests/bench/bystanders.py" --build "$build" --programs
     "$build/bench/model_throughput" 20 "$root"/tests/data/*.rec
