@@ -41,8 +41,7 @@ static __always_inline __u64 folio_pages(struct folio *folio) {
 }
 
 /* exec reads the first pages of the program and of its interpreter before its point of no return,
- * when nobody follows the task yet: what it read then is kept until we know whether somebody will.
- */
+ * when nobody follows the task yet: what it read then is kept until we know if somebody will. */
 #define EARLY_RUNS 4
 
 struct early_run {
@@ -103,14 +102,13 @@ static __always_inline void forget_early_reads(struct task_struct *task) {
   bpf_map_delete_elem(&early_reads, &tid);
 }
 
-/* What exec read before its point of no return, now that it is known who wants to know. */
+/* What exec read before its point of no return, now that somebody wants to know. */
 static __always_inline void emit_early_reads(struct task_struct *task,
                                              const struct ss_task_state *state) {
-  const bool wanted = state->details & SS_DETAIL_PAGES_READ;
   const __u32 tid = task->pid;
   struct early_reads *reads = bpf_map_lookup_elem(&early_reads, &tid);
   if (!reads) return;
-  for (int i = 0; wanted && i < EARLY_RUNS; i++) {
+  for (int i = 0; i < EARLY_RUNS; i++) {
     struct early_run *run = &reads->runs[i];
     if (!run->pages) break;
     struct ss_pages_read_event *event =
@@ -124,7 +122,6 @@ static __always_inline void emit_early_reads(struct task_struct *task,
     event->pages = run->pages;
     submit_event(event, false);
   }
-  bpf_map_delete_elem(&early_reads, &tid);
 }
 
 SEC("tp_btf/mm_filemap_add_to_page_cache")

@@ -63,8 +63,7 @@ struct match_context {
   struct ss_task_state *wanted;
 };
 
-/* Callbacks of bpf_loop rather than loops: the verifier then walks the body once, not once a slot.
- */
+/* Callbacks of bpf_loop rather than loops: the verifier walks the body once, not once a slot. */
 static long match_one_rule(__u32 slot, struct match_context *context) {
   struct ss_rule *rule = bpf_map_lookup_elem(&rules, &slot);
   if (!rule) return 1;
@@ -179,7 +178,8 @@ static __always_inline struct ss_task_state *begin_exec(struct task_struct *task
   state->generation = generation;
   state->start_boottime_ns = leader->start_boottime;
   read_counters(task, leader, &state->begin);
-  emit_early_reads(task, state);
+  if (state->details & SS_DETAIL_PAGES_READ) emit_early_reads(task, state);
+  forget_early_reads(task);
   __sync_fetch_and_add(&tracked_processes, 1);
   return state;
 }
