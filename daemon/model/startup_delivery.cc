@@ -15,30 +15,26 @@ namespace startscope {
 namespace {
 
 // Names the functions that a timeline's faults happened in. `name_of` takes the index of an object
-// and an offset in its file, and gives the name, empty where there is none, or null.
+// and an offset in its file, and gives the name, or an empty one where none is known.
 template <typename NameOf>
 void NameFaults(const NameOf& name_of, Timeline* timeline) {
   absl::flat_hash_map<std::string_view, uint32_t> indexes;
-  std::vector<std::string_view> added;
-  auto next = static_cast<uint32_t>(timeline->symbols.size());
   for (TimelineEntry& entry : timeline->entries) {
     auto* fault = std::get_if<FaultEntry>(&entry.entry);
     if (fault == nullptr || fault->ip_object == kNoIndex || fault->symbol != kNoIndex) continue;
-    const std::string* name = name_of(fault->ip_object, fault->ip_offset);
-    if (name == nullptr || name->empty()) continue;
-    const auto [index, first] = indexes.try_emplace(*name, next);
-    if (first) {
-      added.push_back(*name);
-      ++next;
-    }
+    const std::string_view name = name_of(fault->ip_object, fault->ip_offset);
+    if (name.empty()) continue;
+    const auto [index, first] =
+        indexes.try_emplace(name, static_cast<uint32_t>(timeline->symbols.size()));
+    if (first) timeline->symbols.emplace_back(name);
     fault->symbol = index->second;
   }
-  timeline->symbols.insert(timeline->symbols.end(), added.begin(), added.end());
 }
 
-const std::string* NameAt(const FunctionNames::OfFile& names, uint64_t file_offset) {
+template <typename Names>
+std::string_view NameAt(const Names& names, uint64_t file_offset) {
   const auto found = names.find(file_offset);
-  return found == names.end() ? nullptr : &found->second;
+  return found == names.end() ? std::string_view() : found->second;
 }
 
 }  // namespace
@@ -88,7 +84,7 @@ void StartupDelivery::OnFacts(const FileId& file, uint64_t now_ns) {
 
 void StartupDelivery::OnSymbols(const SymbolsEvent& symbols, bool keep, uint64_t now_ns) {
   if (keep) names_.Keep(symbols);
-  FunctionNames::OfFile names;
+  absl::flat_hash_map<uint64_t, std::string_view> names;
   for (const SymbolsEvent::Symbol& symbol : symbols.symbols) {
     names.emplace(symbol.file_offset, symbol.name);
   }
@@ -99,7 +95,7 @@ void StartupDelivery::OnSymbols(const SymbolsEvent& symbols, bool keep, uint64_t
     NameFaults(
         [&](uint32_t object, uint64_t file_offset) {
           const bool is_it = timeline.objects[object].file == symbols.file;
-          return is_it ? NameAt(names, file_offset) : nullptr;
+          return is_it ? NameAt(names, file_offset) : std::string_view();
         },
         &timeline);
     // Several may have asked for functions of the same file; who asked is not in the answer.
@@ -142,17 +138,21 @@ void StartupDelivery::NameFunctions(WaitingStartup* waiting, bool ask) {
   for (const Timeline::Object& object : timeline.objects) {
     known.push_back(names_.Find(object.file));
   }
-  const auto name_of = [&known](uint32_t object, uint64_t file_offset) {
-    return known[object] == nullptr ? nullptr : NameAt(*known[object], file_offset);
-  };
-  NameFaults(name_of, &timeline);
+  NameFaults(
+      [&known](uint32_t object, uint64_t file_offset) {
+        const FunctionNames::OfFile* names = known[object];
+        return names == nullptr ? std::string_view() : NameAt(*names, file_offset);
+      },
+      &timeline);
   if (!ask) return;
   std::map<FileId, SymbolRequest> requests;
   for (const TimelineEntry& entry : timeline.entries) {
     const auto* fault = std::get_if<FaultEntry>(&entry.entry);
     if (fault == nullptr || fault->ip_object == kNoIndex) continue;
     const Timeline::Object& object = timeline.objects[fault->ip_object];
-    if (object.file.inode == 0 || name_of(fault->ip_object, fault->ip_offset) != nullptr) continue;
+    if (object.file.inode == 0) continue;
+    const FunctionNames::OfFile* names = known[fault->ip_object];
+    if (names != nullptr && names->contains(fault->ip_offset)) continue;
     SymbolRequest& request = requests[object.file];
     request.path = object.path;
     request.file_offsets.push_back(fault->ip_offset);
