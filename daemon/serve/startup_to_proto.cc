@@ -95,10 +95,6 @@ void ToProto(const TimeShare& from, v1::TimeShare* to) {
   EscapeToUtf8(from.object, to->mutable_object());
 }
 
-std::string DeviceText(const FileId& file) {
-  return absl::StrCat(file.device_major, ":", file.device_minor);
-}
-
 void ToProto(const StorageReads& from, v1::StorageReads* to) {
   if (from.bytes) to->set_bytes(*from.bytes);
   if (from.pages) to->set_pages(*from.pages);
@@ -259,6 +255,10 @@ void ToProto(const MappedObject& from, Level level, v1::MappedObject* to) {
 }
 
 }  // namespace
+
+std::string DeviceText(const FileId& file) {
+  return absl::StrCat(file.device_major, ":", file.device_minor);
+}
 
 const char* Permissions(uint32_t prot) {
   static_assert(PROT_READ == 1 && PROT_WRITE == 2 && PROT_EXEC == 4);

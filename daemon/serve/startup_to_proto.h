@@ -53,6 +53,8 @@ void ToProto(const LoaderActivity& from, const ProtoContext& context, v1::Loader
 // Entries [first, first + count) of a timeline, as far as there are.
 void ToProto(const Timeline& from, size_t first, size_t count,
              google::protobuf::RepeatedPtrField<v1::TimelineEntry>* to);
+// MAJOR:MINOR.
+std::string DeviceText(const FileId& file);
 // As in /proc/PID/maps: `r-x`.
 const char* Permissions(uint32_t prot);
 // Of x86-64; `syscall_N` for one that is not known.

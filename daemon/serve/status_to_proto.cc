@@ -62,7 +62,7 @@ void ToProto(const DaemonStatus& from, v1::GetStatusResponse* to) {
     v1::ImageStatus* added = to->add_images();
     const ImageFacts& facts = *image.facts;
     EscapeToUtf8(facts.path, added->mutable_path());
-    added->set_device(absl::StrCat(facts.file.device_major, ":", facts.file.device_minor));
+    added->set_device(DeviceText(facts.file));
     added->set_inode(facts.file.inode);
     RuntimeInfo runtime;
     runtime.libc = facts.libc;
