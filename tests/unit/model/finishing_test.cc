@@ -63,6 +63,13 @@ class FinishingTest : public ::testing::Test {
         .Exec(100, 0, true, 1, mask)
         .Fault(120, kFetched, 5, /*fetch=*/true);
   }
+  // A start watched at level PAGES has ended: the function that its fault happened in is asked for.
+  void EndFirstAtPages() {
+    Watch(Level::kPages);
+    seen_.answers_symbols = true;
+    Start(&script_);
+    script_.Exit(600);
+  }
   void MapLibrary(Script* script) {
     script->Map(310, kLibc, kLibcBase, 0x100000, PROT_READ | PROT_EXEC, "/lib/libc.so.6");
   }
@@ -328,20 +335,14 @@ TEST_F(FinishingTest, UnknownFunctionsStayUnknown) {
 }
 
 TEST_F(FinishingTest, AFileThatCannotBeOpenedHasNoSymbolsAndIsNotWaitedFor) {
-  Watch(Level::kPages);
-  seen_.answers_symbols = true;
-  Start(&script_);
-  script_.Exit(600);
+  EndFirstAtPages();
   AnswerSymbols(kExecutable, {});
   ASSERT_THAT(seen_.finished, SizeIs(1));
   EXPECT_THAT(Functions(Last()), ElementsAre("-"));
 }
 
 TEST_F(FinishingTest, SymbolsOfAnotherFileAreNotItsAnswer) {
-  Watch(Level::kPages);
-  seen_.answers_symbols = true;
-  Start(&script_);
-  script_.Exit(600);
+  EndFirstAtPages();
   AnswerSymbols(kLibc, {{0x1050, "wrong"}});
   EXPECT_THAT(seen_.finished, IsEmpty());
   PassTime(600 + kPatience);
@@ -367,11 +368,8 @@ TEST_F(FinishingTest, AtLevelObjectsNoSymbolsAreAskedFor) {
 }
 
 TEST_F(FinishingTest, WhatWasLookedUpIsNotAskedForAgain) {
-  Watch(Level::kPages);
-  seen_.answers_symbols = true;
+  EndFirstAtPages();
   Script other(&model_, 43);
-  Start(&script_);
-  script_.Exit(600);
   AnswerSymbols(kExecutable, {{0x1050, "frob"}});
   Start(&other);
   other.Exit(610);
@@ -381,11 +379,8 @@ TEST_F(FinishingTest, WhatWasLookedUpIsNotAskedForAgain) {
 }
 
 TEST_F(FinishingTest, AFunctionThatHasNoNameIsNotAskedForAgain) {
-  Watch(Level::kPages);
-  seen_.answers_symbols = true;
+  EndFirstAtPages();
   Script other(&model_, 43);
-  Start(&script_);
-  script_.Exit(600);
   AnswerSymbols(kExecutable, {{0x1050, ""}});
   Start(&other);
   other.Exit(610);
@@ -394,11 +389,8 @@ TEST_F(FinishingTest, AFunctionThatHasNoNameIsNotAskedForAgain) {
 }
 
 TEST_F(FinishingTest, OnlyWhatWasNotLookedUpIsAskedFor) {
-  Watch(Level::kPages);
-  seen_.answers_symbols = true;
+  EndFirstAtPages();
   Script other(&model_, 43);
-  Start(&script_);
-  script_.Exit(600);
   AnswerSymbols(kExecutable, {{0x1050, "frob"}});
   Start(&other);
   other.Fault(200, 0x403010).Exit(610);
@@ -409,11 +401,8 @@ TEST_F(FinishingTest, OnlyWhatWasNotLookedUpIsAskedFor) {
 }
 
 TEST_F(FinishingTest, AfterAFileChangedItsFunctionsAreAskedForAgain) {
-  Watch(Level::kPages);
-  seen_.answers_symbols = true;
+  EndFirstAtPages();
   Script other(&model_, 43);
-  Start(&script_);
-  script_.Exit(600);
   AnswerSymbols(kExecutable, {{0x1050, "frob"}});
   ForgetFile(kExecutable);
   Start(&other);
@@ -424,11 +413,8 @@ TEST_F(FinishingTest, AfterAFileChangedItsFunctionsAreAskedForAgain) {
 }
 
 TEST_F(FinishingTest, WhatWasLookedUpBeforeAFileChangedIsNotKept) {
-  Watch(Level::kPages);
-  seen_.answers_symbols = true;
+  EndFirstAtPages();
   Script other(&model_, 43);
-  Start(&script_);
-  script_.Exit(600);
   ForgetFile(kExecutable);
   AnswerSymbols(kExecutable, {{0x1050, "frob"}});
   Start(&other);
@@ -438,10 +424,7 @@ TEST_F(FinishingTest, WhatWasLookedUpBeforeAFileChangedIsNotKept) {
 
 // Two processes run the same program, and fault at different places of it.
 TEST_F(FinishingTest, EachStartupWaitsForTheSymbolsThatItAskedFor) {
-  Watch(Level::kPages);
-  seen_.answers_symbols = true;
-  Start(&script_);
-  script_.Exit(600);
+  EndFirstAtPages();
   Script other(&model_, 43);
   Start(&other);
   other.Fault(200, 0x403010).Fault(220, kEntryAddress + 0x700, 5, true).Exit(610);
