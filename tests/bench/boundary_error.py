@@ -54,7 +54,7 @@ def main():
     print("|---|---|---|---|---|---|---|---|---|")
     with harness.Daemon() as daemon:
         for program in PROGRAMS:
-            command = [program[0] if program[0][0] == "/" else harness.program(program[0]), *program[1:]]
+            command = harness.command_of(program)
             name = pathlib.Path(command[0]).name
             seen = {"exact": [], "unperturbed": []}
             how = {}

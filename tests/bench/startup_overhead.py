@@ -56,10 +56,9 @@ class Loop:
 
     def __init__(self, harness, name, starts):
         command, share = PROGRAMS[name]
-        path = command[0] if command[0].startswith("/") else harness.program(command[0])
         self.name = name
         self.prefix = [str(harness.BUILD / "bench" / "spawn_loop"), "0"]
-        self.command = [path, *command[1:]]
+        self.command = harness.command_of(command)
         self.starts = max(3, int(starts * share))
 
     def run(self, tracer, starts):

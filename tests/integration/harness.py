@@ -42,6 +42,11 @@ def program(name):
     return str(path)
 
 
+def command_of(words):
+    """A command whose program is one of ours, by name, or the system's, by path."""
+    return [words[0] if words[0].startswith("/") else program(words[0]), *words[1:]]
+
+
 def wait_for(condition, what, timeout_s=WAIT_S):
     """Polls until condition() is true; fails with `what` otherwise."""
     end = time.monotonic() + timeout_s
